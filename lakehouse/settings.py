@@ -28,32 +28,32 @@ class Checks(_Section):
     """The gate: which runner, and how many seconds it may take before it counts as failed."""
 
     runner: Literal["soda", "sql"] = "soda"
-    timeout: float = Field(300.0, gt=0)
+    timeout: float = Field(default=300.0, gt=0)
 
 
 class Engine(_Section):
     """DuckDB's limits, and the most rows a materialising annotation may hold."""
 
     memory_limit: str = "1GB"
-    threads: int = Field(2, ge=1)
-    materialise_rows: int = Field(20_000_000, ge=1)
+    threads: int = Field(default=2, ge=1)
+    materialise_rows: int = Field(default=20_000_000, ge=1)
 
 
 class History(_Section):
     """How long publications can be read by `as_of`, and how long a rejected batch's staged rows stay readable."""
 
-    days: int = Field(30, ge=0)
-    publications: int = Field(100, ge=1)
-    rejected_days: int = Field(7, ge=0)
+    days: int = Field(default=30, ge=0)
+    publications: int = Field(default=100, ge=1)
+    rejected_days: int = Field(default=7, ge=0)
 
 
 class Publishing(_Section):
     """`wait`: seconds to wait for a product that another run holds; `attempts`: re-stagings after a conflict; `expire_every`: publications between expiries."""
 
-    wait: float = Field(600.0, ge=0)
-    attempts: int = Field(5, ge=1)
-    expire_every: int = Field(20, ge=1)
-    lease: float = Field(60.0, gt=0)
+    wait: float = Field(default=600.0, ge=0)
+    attempts: int = Field(default=5, ge=1)
+    expire_every: int = Field(default=20, ge=1)
+    lease: float = Field(default=60.0, gt=0)
 
 
 class Lineage(_Section):

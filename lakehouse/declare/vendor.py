@@ -17,16 +17,16 @@ class _Entry(BaseModel):
 class CsvDialect(_Entry):
     """How a CSV is written; nothing of it is sniffed at run time."""
 
-    delimiter: str = Field(",", min_length=1, max_length=4)
-    quote: str = Field('"', max_length=1)
-    escape: str = Field('"', max_length=1)
+    delimiter: str = Field(default=",", min_length=1, max_length=4)
+    quote: str = Field(default='"', max_length=1)
+    escape: str = Field(default='"', max_length=1)
     header: bool = True
     nulls: list[str] = Field(default_factory=lambda: [""])
     encoding: Literal["utf-8", "utf-16", "latin-1"] = "utf-8"
     dateFormat: str | None = None
     timestampFormat: str | None = None
     decimal: Literal[".", ","] = "."
-    skip: int = Field(0, ge=0)
+    skip: int = Field(default=0, ge=0)
 
 
 class Files(_Entry):
@@ -66,8 +66,8 @@ class ProductEntry(_Entry):
 
 
 class QuarantineEntry(_Entry):
-    percent: float = Field(10.0, ge=0, le=100)
-    rows: int = Field(5, ge=0)
+    percent: float = Field(default=10.0, ge=0, le=100)
+    rows: int = Field(default=5, ge=0)
 
 
 class ContractEntry(_Entry):
@@ -79,7 +79,7 @@ class ContractEntry(_Entry):
 class PropertyEntry(_Entry):
     """ODCS `schema[].properties[]`."""
 
-    partition: str | None = Field(None, pattern=r"^(identity|year|month|day|hour|bucket\[\d+\]|truncate\[\d+\])$")
+    partition: str | None = Field(default=None, pattern=r"^(identity|year|month|day|hour|bucket\[\d+\]|truncate\[\d+\])$")
     allowNaN: bool = False
 
 

@@ -1,0 +1,11 @@
+"""The mesh store: what was published, delivered, leased, judged and still has to be told.
+
+Embedded, it is the same sqlite file as the Iceberg SQL catalog, on one engine of ours, so that a publication and the tables'
+new states are one transaction. Only this room and `commit.py` know its SQL. Next: `catalogs.py`.
+"""
+
+from lakehouse.store.engine import open_engine
+from lakehouse.store.records import Batch, Holder, Lease, Pin, PortState, Publication, State
+from lakehouse.store.store import Store
+
+__all__ = ["Batch", "Holder", "Lease", "Pin", "PortState", "Publication", "State", "Store", "open_engine"]

@@ -1,0 +1,223 @@
+"""What the platform asks of the store, a method each. Methods that take a connection take part in the caller's transaction.
+
+Next: `rows.py` turns rows into records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from lakehouse.address import Address
+from lakehouse.store import rows, tables
+from lakehouse.store.engine import reading, writing
+from lakehouse.store.records import Batch, Lease, Pin, Publication, State
+
+
+class Store:
+    """The mesh store on an engine; makes its tables when they are missing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        tables.metadata.create_all(engine.execution_options(write=True))
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return reading(self.engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        return writing(self.engine)
+
+    # publications
+
+    def current(self, product: Address) -> Publication | None:
+        """The newest publication of a product, or None before its first."""
+        with self.reading() as con:
+            return self.current_in(con, product)
+
+    def current_in(self, con: Connection, product: Address) -> Publication | None:
+        newest = (
+            select(tables.publications)
+            .where(tables.publications.c.product == str(product))
+            .order_by(tables.publications.c.seq.desc())
+            .limit(1)
+        )
+        found = con.execute(newest).first()
+        return self._publication(con, found) if found else None
+
+    def publications(self, product: Address, *, limit: int | None = None) -> tuple[Publication, ...]:
+        """Newest first."""
+        with self.reading() as con:
+            listed = (
+                select(tables.publications).where(tables.publications.c.product == str(product)).order_by(tables.publications.c.seq.desc())
+            )
+            return tuple(self._publication(con, row) for row in con.execute(listed.limit(limit)).all())
+
+    def publication(self, id: str) -> Publication | None:
+        with self.reading() as con:
+            found = con.execute(select(tables.publications).where(tables.publications.c.id == id)).first()
+            return self._publication(con, found) if found else None
+
+    def as_of(self, product: Address, at: datetime) -> Publication | None:
+        """What the product showed at `at`."""
+        with self.reading() as con:
+            listed = (
+                select(tables.publications)
+                .where(tables.publications.c.product == str(product), tables.publications.c.at <= rows.millis(at))
+                .order_by(tables.publications.c.seq.desc())
+                .limit(1)
+            )
+            found = con.execute(listed).first()
+            return self._publication(con, found) if found else None
+
+    def _publication(self, con: Connection, row: object) -> Publication:
+        states = select(tables.port_states).where(tables.port_states.c.publication == row.id)  # type: ignore[attr-defined]
+        return rows.publication(row, con.execute(states).all())
+
+    def record(self, con: Connection, publication: Publication) -> None:
+        """Write a publication and its ports' states."""
+        con.execute(insert(tables.publications).values(rows.from_publication(publication)))
+        con.execute(insert(tables.port_states), [rows.from_state(publication.id, s) for s in publication.ports])
+
+    def withdraw(self, con: Connection, publications: Sequence[str], batches: Sequence[str], product: Address) -> None:
+        """Mark publications, and the batches they brought, as withdrawn by a rollback."""
+        con.execute(update(tables.publications).where(tables.publications.c.id.in_(publications)).values(withdrawn=1))
+        mine = and_(tables.batches.c.product == str(product), tables.batches.c.id.in_(batches))
+        con.execute(update(tables.batches).where(mine).values(state="withdrawn"))
+
+    def expire(self, publications: Iterable[str]) -> None:
+        """Say that publications can no longer be read by `as_of`."""
+        with self.writing() as con:
+            con.execute(update(tables.publications).where(tables.publications.c.id.in_(list(publications))).values(expired=1))
+
+    def unexpired(self, product: Address) -> tuple[Publication, ...]:
+        """The publications whose files must be there, newest first."""
+        with self.reading() as con:
+            listed = select(tables.publications).where(tables.publications.c.product == str(product), tables.publications.c.expired == 0)
+            found = con.execute(listed.order_by(tables.publications.c.seq.desc())).all()
+            return tuple(self._publication(con, row) for row in found)
+
+    # contracts
+
+    def keep_contract(self, con: Connection, fingerprint: str, address: Address, body: str) -> None:
+        con.execute(upsert(tables.contracts).values(fingerprint=fingerprint, address=str(address), body=body).on_conflict_do_nothing())
+
+    def contract(self, fingerprint: str) -> str | None:
+        """The JSON of a contract that some publication was made under."""
+        with self.reading() as con:
+            return con.execute(select(tables.contracts.c.body).where(tables.contracts.c.fingerprint == fingerprint)).scalar()
+
+    # batches
+
+    def batches(self, product: Address, state: State | None = None) -> tuple[Batch, ...]:
+        """All deliveries known, in the order in which they were first seen."""
+        with self.reading() as con:
+            listed = select(tables.batches).where(tables.batches.c.product == str(product))
+            if state:
+                listed = listed.where(tables.batches.c.state == state)
+            return tuple(rows.batch(r) for r in con.execute(listed.order_by(tables.batches.c.at, tables.batches.c.name)).all())
+
+    def batch(self, product: Address, id: str) -> Batch | None:
+        with self.reading() as con:
+            mine = and_(tables.batches.c.product == str(product), tables.batches.c.id == id)
+            found = con.execute(select(tables.batches).where(mine)).first()
+            return rows.batch(found) if found else None
+
+    def put_batch(self, con: Connection, batch: Batch) -> None:
+        """Insert a batch, or replace what is known of it."""
+        values = rows.from_batch(batch)
+        con.execute(upsert(tables.batches).values(values).on_conflict_do_update(index_elements=["product", "id"], set_=values))
+
+    # pins and leases
+
+    def pin(self, con: Connection, product: Address, address: Address) -> Pin | None:
+        """The current state of a producer's port, inside the caller's one read."""
+        current = self.current_in(con, product)
+        if current is None or all(s.address != address for s in current.ports):
+            return None
+        return Pin(product=product, publication=current.id, state=current.port(address))
+
+    def put_lease(self, con: Connection, lease: Lease) -> None:
+        """Write a lease, or move its expiry."""
+        values = rows.from_lease(lease)
+        con.execute(upsert(tables.leases).values(values).on_conflict_do_update(index_elements=["id"], set_=values))
+
+    def leases(self, con: Connection, subject: Address | None = None) -> tuple[Lease, ...]:
+        listed = select(tables.leases)
+        if subject:
+            listed = listed.where(tables.leases.c.subject == str(subject))
+        return tuple(rows.lease(r) for r in con.execute(listed).all())
+
+    def end_lease(self, con: Connection, id: str) -> None:
+        con.execute(delete(tables.leases).where(tables.leases.c.id == id))
+
+    # reports
+
+    def keep_report(
+        self, con: Connection, *, product: Address, run_id: str, batch: str | None, publication: str | None, at: datetime, body: str
+    ) -> None:
+        con.execute(
+            insert(tables.reports).values(
+                product=str(product), run_id=run_id, batch=batch, publication=publication, at=rows.millis(at), body=body
+            )
+        )
+
+    def report(self, product: Address, *, publication: str | None = None, batch: str | None = None) -> str | None:
+        """The newest gate report, as JSON: of a publication, of a batch, or of the product."""
+        with self.reading() as con:
+            listed = select(tables.reports.c.body).where(tables.reports.c.product == str(product))
+            if publication:
+                listed = listed.where(tables.reports.c.publication == publication)
+            if batch:
+                listed = listed.where(tables.reports.c.batch == batch)
+            return con.execute(listed.order_by(tables.reports.c.seq.desc()).limit(1)).scalar()
+
+    # outbox
+
+    def say(self, con: Connection, topic: str, key: str, body: object, at: datetime) -> None:
+        """Put something to be told into the outbox; it leaves after the transaction, in order, at least once."""
+        con.execute(insert(tables.outbox).values(topic=topic, key=key, body=json.dumps(body), at=rows.millis(at)))
+
+    def waiting(self, topic: str, limit: int = 500) -> tuple[tuple[int, str, str], ...]:
+        """Undelivered entries of a topic, oldest first: `(seq, key, body)`."""
+        with self.reading() as con:
+            mine = and_(tables.outbox.c.topic == topic, tables.outbox.c.delivered.is_(None))
+            found = con.execute(
+                select(tables.outbox.c.seq, tables.outbox.c.key, tables.outbox.c.body)
+                .where(mine)
+                .order_by(tables.outbox.c.seq)
+                .limit(limit)
+            )
+            return tuple((r.seq, r.key, r.body) for r in found.all())
+
+    def delivered(self, sequences: Sequence[int], at: datetime) -> None:
+        with self.writing() as con:
+            con.execute(update(tables.outbox).where(tables.outbox.c.seq.in_(sequences)).values(delivered=rows.millis(at)))
+
+    def forget(self, before: datetime) -> int:
+        """Drop what was delivered before `before`; say how many entries went."""
+        with self.writing() as con:
+            return con.execute(delete(tables.outbox).where(tables.outbox.c.delivered < rows.millis(before))).rowcount
+
+    def count(self, product: Address) -> int:
+        """How many publications a product has had."""
+        with self.reading() as con:
+            counted = select(func.count()).select_from(tables.publications).where(tables.publications.c.product == str(product))
+            return con.execute(counted).scalar_one()
+
+    def amend(self, con: Connection, batch: Batch, *, published: int = 0, quarantined: int = 0, discarded: int = 0) -> None:
+        """Move rows of a batch between published, quarantined and discarded (replay, discard)."""
+        self.put_batch(
+            con,
+            replace(
+                batch,
+                published=batch.published + published,
+                quarantined=batch.quarantined + quarantined,
+                discarded=batch.discarded + discarded,
+            ),
+        )
