@@ -1,0 +1,201 @@
+"""The only home of pyiceberg's private hooks: staged tables, and N of them made current in one transaction.
+
+pyiceberg commits a table at a time, and after a conflict silently rebases what nobody audited. Here each table's new
+metadata is written first, where nothing points at it; then one short database transaction compares each table's pointer
+with the audited base and swaps it, together with whatever the caller records. What was private in pyiceberg when this was
+written is guarded by version. Next: `write.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyiceberg
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import CreateTableTransaction, Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import AssertCreate, AssertTableUUID, RemoveSnapshotsUpdate
+from sqlalchemy import Connection, text
+
+from lakehouse.address import Address
+from lakehouse.errors import PublishConflict, Unavailable
+
+PROVEN = "0.12."
+PROPERTIES = {
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "50",
+    "commit.manifest.target-size-bytes": "65536",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "5",
+    "write.parquet.compression-codec": "zstd",
+}
+
+if not pyiceberg.__version__.startswith(PROVEN):
+    raise Unavailable(
+        f"pyiceberg {pyiceberg.__version__} is installed; the publish step is proven on {PROVEN}x only",
+        hint=f"pip install 'pyiceberg=={PROVEN}0'",
+    )
+
+
+class _CachedTransaction(Transaction):
+    """A transaction that applies its updates once per change; pyiceberg deep-copies all metadata at each look."""
+
+    _seen: tuple[int, int] | None = None
+    _applied: TableMetadata
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        now = (id(self._table.metadata), len(self._updates))
+        if self._seen != now:
+            self._applied, self._seen = super().table_metadata, now
+        return self._applied
+
+
+@dataclass(slots=True)
+class StagedTable:
+    """One table's next state in an open transaction that nothing points at. `base` is None for a table that is yet to be."""
+
+    address: Address
+    transaction: Transaction
+    base: Table | None
+    added: list[DataFile] = field(default_factory=list)
+    removed: list[DataFile] = field(default_factory=list)
+
+    @property
+    def metadata(self) -> TableMetadata:
+        return self.transaction.table_metadata
+
+    @property
+    def schema(self) -> Schema:
+        return self.metadata.schema()
+
+    @property
+    def io(self) -> FileIO:
+        return self.transaction._table.io
+
+    @property
+    def manifest_list(self) -> str | None:
+        """The staged state's manifest list; None while the table is empty."""
+        snapshot = self.metadata.current_snapshot()
+        return snapshot.manifest_list if snapshot else None
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.transaction._updates)
+
+    def put(self, added: Sequence[DataFile], removed: Sequence[DataFile], properties: dict[str, str]) -> None:
+        """Make the next snapshot: an append when nothing goes, else an overwrite by explicit lists of files."""
+        if not added and not removed:
+            return
+        update = self.transaction.update_snapshot(snapshot_properties=properties)
+        with update.overwrite() if removed else update.merge_append() as snapshot:
+            for file in added:
+                snapshot.append_data_file(file)
+            for file in removed:
+                snapshot.delete_data_file(file)
+        self.added += added
+        self.removed += removed
+
+    def expire(self, keep: Iterable[int]) -> list[str]:
+        """Take all snapshots but `keep` and the current one out of the metadata; give their manifest lists. No file is removed."""
+        current = self.metadata.current_snapshot_id
+        gone = [s for s in self.metadata.snapshots if s.snapshot_id not in set(keep) and s.snapshot_id != current]
+        if gone:
+            self.transaction._stage((RemoveSnapshotsUpdate.model_validate({"snapshot-ids": [s.snapshot_id for s in gone]}),))
+        return [s.manifest_list for s in gone]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A table's state after the commit."""
+
+    address: Address
+    metadata: TableMetadata
+    metadata_location: str
+
+
+def load(catalog: SqlCatalog, address: Address) -> Table | None:
+    """The table as it is now, or None."""
+    try:
+        return catalog.load_table(address.identifier)
+    except NoSuchTableError:
+        return None
+
+
+def stage(catalog: SqlCatalog, address: Address, table: Table | None, create: Callable[[], tuple[Schema, PartitionSpec]]) -> StagedTable:
+    """Open a table's next state; a table that is not there yet is created in the same transaction."""
+    if table is not None:
+        return StagedTable(address, _CachedTransaction(table), table)
+    schema, spec = create()
+    fresh: CreateTableTransaction = catalog.create_table_transaction(address.identifier, schema, partition_spec=spec, properties=PROPERTIES)
+    return StagedTable(address, fresh, None)
+
+
+def commit(
+    catalog: SqlCatalog,
+    staged: Sequence[StagedTable],
+    record: Callable[[Connection, Sequence[Committed]], None],
+    *,
+    fault: Callable[[str], None] = lambda point: None,
+) -> list[Committed]:
+    """Make all staged tables current and `record` the fact, in one transaction; or raise PublishConflict with nothing changed.
+
+    Fault points: k6 before, k7 after the metadata files; k11 between two tables' swaps; k8 after the commit.
+    """
+    fault("k6")
+    ready = [_write_metadata(catalog, table) for table in sorted(staged, key=lambda s: s.address) if table.changed]
+    fault("k7")
+    try:
+        with catalog.engine.connect().execution_options(write=True) as connection, connection.begin():
+            for table, done in ready:
+                _swap(connection, catalog.name, table, done)
+                fault("k11")
+            record(connection, [done for _, done in ready])
+    except PublishConflict:
+        for table, done in ready:
+            table.io.delete(done.metadata_location)
+        raise
+    fault("k8")
+    for table, done in ready:
+        if table.base is not None:
+            # pyiceberg does this in Table._do_commit, which is never called here
+            catalog._delete_old_metadata(table.io, table.base.metadata, done.metadata)
+    return [done for _, done in ready]
+
+
+def _write_metadata(catalog: SqlCatalog, table: StagedTable) -> tuple[StagedTable, Committed]:
+    transaction = table.transaction
+    requirement: Any = AssertTableUUID(uuid=table.base.metadata.table_uuid) if table.base else AssertCreate()
+    next_state = catalog._update_and_stage_table(
+        table.base, table.address.identifier, (*transaction._requirements, requirement), transaction._updates
+    )
+    catalog._write_metadata(next_state.metadata, next_state.io, next_state.metadata_location)
+    return table, Committed(table.address, next_state.metadata, next_state.metadata_location)
+
+
+_SWAP = text(
+    "update iceberg_tables set metadata_location = :new, previous_metadata_location = :old"
+    " where catalog_name = :catalog and table_namespace = :namespace and table_name = :name and metadata_location = :old"
+)
+_CREATE = text(
+    "insert into iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, iceberg_type)"
+    " select :catalog, :namespace, :name, :new, 'TABLE' where not exists (select 1 from iceberg_tables"
+    " where catalog_name = :catalog and table_namespace = :namespace and table_name = :name)"
+)
+
+
+def _swap(connection: Connection, catalog: str, table: StagedTable, done: Committed) -> None:
+    values = {"catalog": catalog, "namespace": table.address.domain, "name": table.address.port, "new": done.metadata_location}
+    if table.base is not None:
+        changed = connection.execute(_SWAP, {**values, "old": table.base.metadata_location}).rowcount
+    else:
+        changed = connection.execute(_CREATE, values).rowcount
+    if changed != 1:
+        raise PublishConflict(f"{table.address} moved since its audited base", hint="the run stages and audits again")

@@ -1,0 +1,114 @@
+"""Which data files make up a state: manifest lists and manifests, each read once, and pruned by column bounds.
+
+Manifests are immutable, so what was read of one is kept by its path. A table with row-level deletes is refused: this
+engine would show rows that another engine has deleted. Next: `commit.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from pyiceberg.conversions import from_bytes
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, read_manifest_list
+from pyiceberg.schema import Schema
+from pyiceberg.types import PrimitiveType
+
+from lakehouse.errors import Damaged, Unavailable
+
+Bounds = tuple[Any, Any]
+"""Smallest and largest value of a column, both included; None when a file does not say."""
+
+_KEPT_MANIFESTS = 4096
+_KEPT_LISTS = 256
+
+
+@dataclass(slots=True)
+class _Manifest:
+    """The live files of one manifest, and the bounds of a column over all of them once somebody asked."""
+
+    files: tuple[DataFile, ...]
+    hulls: dict[int, Bounds | None] = field(default_factory=dict)
+
+
+class Manifests:
+    """Reads manifest lists and manifests through `io`, keeping what it read."""
+
+    def __init__(self, io: FileIO) -> None:
+        self._io = io
+        self._manifest = lru_cache(maxsize=_KEPT_MANIFESTS)(self._read)
+        self._list = lru_cache(maxsize=_KEPT_LISTS)(self._read_list)
+
+    def files(self, manifest_list: str | None) -> tuple[DataFile, ...]:
+        """The live data files of a snapshot."""
+        return tuple(f for m in self.manifests(manifest_list) for f in self._manifest(m).files)
+
+    def manifests(self, manifest_list: str | None) -> tuple[ManifestFile, ...]:
+        """The manifests of a snapshot; empty before the first."""
+        return self._list(manifest_list) if manifest_list else ()
+
+    def overlapping(self, manifest_list: str | None, schema: Schema, bounds: Mapping[str, Bounds]) -> tuple[DataFile, ...]:
+        """The live files that may hold a row inside all of `bounds`; a file that says nothing of a column may."""
+        wanted = [(f.field_id, f.field_type, bounds[f.name]) for f in schema.fields if f.name in bounds]
+        return tuple(self._overlapping(manifest_list, wanted))
+
+    def _overlapping(self, manifest_list: str | None, wanted: Sequence[tuple[int, Any, Bounds]]) -> Iterator[DataFile]:
+        for manifest in self.manifests(manifest_list):
+            kept = self._manifest(manifest)
+            if all(_meet(self._hull(kept, id, kind), bounds) for id, kind, bounds in wanted):
+                yield from (f for f in kept.files if all(_meet(_bounds(f, id, kind), bounds) for id, kind, bounds in wanted))
+
+    def _hull(self, manifest: _Manifest, id: int, kind: PrimitiveType) -> Bounds | None:
+        if id not in manifest.hulls:
+            manifest.hulls[id] = _union(_bounds(f, id, kind) for f in manifest.files)
+        return manifest.hulls[id]
+
+    def _read(self, manifest: ManifestFile) -> _Manifest:
+        if manifest.content == ManifestContent.DELETES:
+            raise Unavailable(
+                f"{manifest.manifest_path} holds row-level deletes, which this engine does not apply",
+                hint="compact the table in the engine that wrote them (rewrite_data_files), or write copy-on-write",
+            )
+        try:
+            entries = manifest.fetch_manifest_entry(self._io, discard_deleted=True)
+        except (OSError, ValueError) as error:
+            raise _missing(manifest.manifest_path, error) from error
+        return _Manifest(tuple(e.data_file for e in entries))
+
+    def _read_list(self, path: str) -> tuple[ManifestFile, ...]:
+        try:
+            return tuple(read_manifest_list(self._io.new_input(path)))
+        except (OSError, ValueError) as error:
+            raise _missing(path, error) from error
+
+
+def _missing(path: str, error: Exception) -> Damaged:
+    return Damaged(
+        f"{path} is missing or unreadable: {error}",
+        hint="mesh verify names every damaged file; mesh rollback goes back to an earlier publication",
+    )
+
+
+def _bounds(file: DataFile, id: int, kind: PrimitiveType) -> Bounds | None:
+    lower, upper = (file.lower_bounds or {}).get(id), (file.upper_bounds or {}).get(id)
+    if lower is None or upper is None:
+        return None
+    return from_bytes(kind, lower), from_bytes(kind, upper)
+
+
+def _meet(ours: Bounds | None, theirs: Bounds) -> bool:
+    return ours is None or (ours[0] <= theirs[1] and theirs[0] <= ours[1])
+
+
+def _union(all_bounds: Iterable[Bounds | None]) -> Bounds | None:
+    lowest: Any = None
+    highest: Any = None
+    for bounds in all_bounds:
+        if bounds is None:
+            return None
+        lowest = bounds[0] if lowest is None else min(lowest, bounds[0])
+        highest = bounds[1] if highest is None else max(highest, bounds[1])
+    return (lowest, highest)
