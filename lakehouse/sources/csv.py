@@ -1,0 +1,135 @@
+"""One CSV file as typed rows: the dialect is declared, the types are the contract's, nothing is sniffed.
+
+Every column is read as text and cast exactly (`cells.py`); records that do not fit the header are DuckDB's own rejects.
+Line numbers are found afterwards, and only when something was wrong (`lines.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse.declare.contract import Contract
+from lakehouse.declare.product import Dialect
+from lakehouse.errors import BatchRefused
+from lakehouse.sources import Rejected
+from lakehouse.sources.cells import Cell, Formats, cell
+from lakehouse.sources.columns import Matched, match
+from lakehouse.sources.lines import Located, locate, read_header
+from lakehouse.sources.rows import BATCH_ROWS, Aside, file_text, not_readable, split, wrong_column
+from lakehouse.types import literal, quote
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvFile:
+    """A file opened by its header: what it is called, and which of its columns is which."""
+
+    name: str
+    path: Path
+    dialect: Dialect
+    contract: Contract
+    matched: Matched
+
+    def read(self, cursor: duckdb.DuckDBPyConnection, aside: Aside) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that could be read, then hand the others to `aside`."""
+        wrong = _Wrong()
+        query = _query(self)
+        try:
+            yield from split(cursor.sql(query).to_arrow_reader(BATCH_ROWS), len(self.contract.columns), wrong.note)
+        except _duckdb_error() as error:
+            raise _unreadable(self.name, error) from None
+        for rejected in _rejected(self, cursor, wrong):
+            aside(rejected)
+
+
+@dataclass(slots=True)
+class _Wrong:
+    """Rows with a cell that could not be read: their place among the rows that DuckDB delivered -> the column."""
+
+    columns: dict[int, int] = field(default_factory=dict)
+
+    def note(self, batch: pa.RecordBatch, before: int) -> None:
+        for offset, column in enumerate(batch.column("wrong").to_pylist()):
+            if column:
+                self.columns[before + offset] = column - 1
+
+
+def open_csv(name: str, path: Path, dialect: Dialect, contract: Contract) -> CsvFile:
+    """Read the header and match it with the contract; BatchRefused when a column is missing."""
+    if dialect.header:
+        matched = match(name, read_header(name, path, dialect), contract)
+    else:
+        matched = Matched(positions=tuple(range(len(contract.columns))), width=len(contract.columns), extra=())
+    return CsvFile(name=name, path=path, dialect=dialect, contract=contract, matched=matched)
+
+
+def _query(file: CsvFile) -> str:
+    cells = _cells(file)
+    values = ", ".join(f"{c.value} AS {quote(column.name)}" for c, column in zip(cells, file.contract.columns, strict=True))
+    return f"SELECT {values}, {wrong_column([c.wrong for c in cells])} AS wrong FROM {_table(file)}"
+
+
+def _cells(file: CsvFile) -> Sequence[Cell]:
+    formats = Formats(date=file.dialect.date_format, timestamp=file.dialect.timestamp_format, decimal=file.dialect.decimal)
+    pairs = zip(file.matched.positions, file.contract.columns, strict=True)
+    return [cell(quote(f"c{position}"), column.type, formats) for position, column in pairs]
+
+
+def _table(file: CsvFile) -> str:
+    dialect = file.dialect
+    columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(file.matched.width))
+    nulls = ", ".join(literal(text) for text in dialect.nulls)
+    return (
+        f"read_csv([{file_text(file.path)}], columns = {{{columns}}}, auto_detect = false, strict_mode = true, null_padding = false, "
+        f"header = {str(dialect.header).lower()}, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, "
+        f"escape = {literal(dialect.escape)}, nullstr = [{nulls}], skip = {dialect.skip}, store_rejects = true)"
+    )
+
+
+def _rejected(file: CsvFile, cursor: duckdb.DuckDBPyConnection, wrong: _Wrong) -> Iterator[Rejected]:
+    broken = _broken(cursor)
+    if not broken and not wrong.columns:
+        return
+    for record in locate(file.path, file.dialect, file.matched.width, list(broken), sorted(wrong.columns)):
+        if record.row is None:
+            yield Rejected(file=file.name, line=record.line, raw=record.raw, column=None, reason=broken[record.offset or 0])
+        else:
+            yield _wrong_cell(file, record, wrong.columns[record.row])
+
+
+def _wrong_cell(file: CsvFile, record: Located, position: int) -> Rejected:
+    column = file.contract.columns[position]
+    text = record.fields[file.matched.positions[position]]
+    reason = not_readable(column.type, text)
+    return Rejected(file=file.name, line=record.line, raw=record.raw, column=column.name, reason=reason)
+
+
+def _broken(cursor: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """Records that are no rows, by their offset in the file -> reason. One record may have several errors; the first is kept."""
+    found = cursor.execute("SELECT line_byte_position - 1, error_type, error_message FROM reject_errors ORDER BY line DESC, column_idx DESC")
+    return {offset: _reason(kind, message) for offset, kind, message in found.fetchall()}
+
+
+def _reason(kind: str, message: str) -> str:
+    return f"{kind.lower()}: {message.splitlines()[0]}"
+
+
+def _duckdb_error() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
+
+
+def _unreadable(name: str, error: Exception) -> BatchRefused:
+    first = str(error).splitlines()[0]
+    return BatchRefused(
+        f"the file cannot be read as a CSV of the declared dialect: {first}",
+        hint="deliver it with one kind of line end and the declared delimiter and quote, or correct source.files.dialect",
+        place=name,
+    )
