@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from lakehouse.declare.product import FileSource
 from lakehouse.sources import Delivery
@@ -66,4 +66,4 @@ def partition(location: str, template: str) -> str | None:
     parts = re.split(r"\{\w+\}", template)
     pattern = "([^/]+)".join(re.escape(p) for p in parts)
     found = re.search(rf"(?:^|/){pattern}(?:\.gz)?$", location)
-    return cast(str, "/".join(found.groups())) if found else None
+    return "/".join(found.groups()) if found else None

@@ -112,7 +112,9 @@ def _wrong_cell(file: CsvFile, record: Located, position: int) -> Rejected:
 
 def _broken(cursor: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """Records that are no rows, by their offset in the file -> reason. One record may have several errors; the first is kept."""
-    found = cursor.execute("SELECT line_byte_position - 1, error_type, error_message FROM reject_errors ORDER BY line DESC, column_idx DESC")
+    found = cursor.execute(
+        "SELECT line_byte_position - 1, error_type, error_message FROM reject_errors ORDER BY line DESC, column_idx DESC"
+    )
     return {offset: _reason(kind, message) for offset, kind, message in found.fetchall()}
 
 

@@ -46,7 +46,9 @@ def read_header(name: str, path: Path, dialect: Dialect) -> list[str]:
     for record in _records(path, dialect):
         if record.line > dialect.skip and record.text.strip():
             return _fields(record.text, dialect)
-    raise BatchRefused("the file is empty, not even a header is there", hint="deliver the header line also when there are no rows", place=name)
+    raise BatchRefused(
+        "the file is empty, not even a header is there", hint="deliver the header line also when there are no rows", place=name
+    )
 
 
 def locate(path: Path, dialect: Dialect, width: int, offsets: Sequence[int], rows: Sequence[int]) -> Iterator[Located]:
