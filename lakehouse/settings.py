@@ -120,6 +120,11 @@ class Settings(BaseSettings):
             raise WrongUse(_sentence(error), place="mesh.toml", hint="docs/reference/settings.md lists every key") from None
 
 
+def telemetry_off() -> None:
+    """Keep soda-core from reporting to its maker; it reads this variable when it is imported."""
+    os.environ["SODA_CORE_TELEMETRY_ENABLED"] = "false"
+
+
 def _nearest(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "mesh.toml").is_file():

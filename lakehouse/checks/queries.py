@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lakehouse.declare.contract import Scalar
@@ -41,7 +42,7 @@ def measure_query(check: Check) -> str:
         case "duplicateValues":
             return _duplicates(check)
         case _:
-            return f"select count(*) from {_failing(check)}"
+            return f"select count(*) from {failing(check)}"
 
 
 def require_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -55,17 +56,29 @@ def require_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
         raise NotOneNumber("the query is more than one statement")
 
 
-def number(rows: list[tuple[object, ...]]) -> float:
-    """The one number in a query's answer."""
-    if len(rows) != 1 or len(rows[0]) != 1:
-        raise NotOneNumber(f"the query gave {len(rows)} rows, not one number")
-    try:
-        value = float(str(rows[0][0]))
-    except ValueError:
-        raise NotOneNumber(f"the query gave {rows[0][0]!r}, no number") from None
-    if not math.isfinite(value):
-        raise NotOneNumber(f"the query gave {value}, no number to compare with")
-    return int(value) if value.is_integer() else value
+def number(value: object) -> float:
+    """What a measuring query answered, whole numbers as such; NotOneNumber when it is none to compare with."""
+    if not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+        raise NotOneNumber(f"the query gave {value}, which is no number to compare with")
+    return int(value) if value == int(value) else float(value)
+
+
+def measure(connection: duckdb.DuckDBPyConnection, query: str) -> float:
+    row = connection.execute(query).fetchone()
+    return number(row[0] if row else None)
+
+
+class Totals:
+    """How many rows each relation has, counted once."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._counted: dict[str, int] = {}
+
+    def of(self, check: Check) -> int:
+        if check.relation not in self._counted:
+            self._counted[check.relation] = int(measure(self._connection, total_query(check)))
+        return self._counted[check.relation]
 
 
 def sample(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[Mapping[str, Scalar], ...]:
@@ -74,10 +87,10 @@ def sample(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[Mapping
         return ()
     duplicates = check.rule.metric == "duplicateValues"
     columns = check.rule.columns if duplicates else tuple(dict.fromkeys((*check.rule.key, *check.rule.columns)))
-    failing = _repeated(check) if duplicates else _failing(check)
+    source = _repeated(check) if duplicates else failing(check)
     listed, row = ", ".join(f"r.{quote(name)}" for name in columns), quote(_unused(columns))
     rows = connection.execute(
-        f"select to_json({row}) from (select distinct {listed} from {failing} order by all limit {SAMPLE_ROWS}) as {row}"
+        f"select to_json({row}) from (select distinct {listed} from {source} order by all limit {SAMPLE_ROWS}) as {row}"
     ).fetchall()
     return tuple({name: _scalar(value) for name, value in json.loads(text).items()} for (text,) in rows)
 
@@ -91,10 +104,10 @@ def _scalar(value: object) -> Scalar:
 def _own_query(check: Check) -> str:
     text = (check.rule.query or "").replace("${table}", _SCOPE).replace("${object}", _SCOPE)
     # The line break keeps a trailing `--` comment from swallowing the bracket.
-    return f"with {_SCOPE} as not materialized (select * from {check.relation} as r) select * from ({text}\n)"
+    return f"with {_SCOPE} as not materialized (select * from {check.relation} as r) select ({text}\n)::double"
 
 
-def _failing(check: Check) -> str:
+def failing(check: Check) -> str:
     """`<table> as r … where`: the rows that fail by themselves or by finding no partner."""
     if check.rule.metric != "foreignKey":
         return f"{check.relation} as r where {check.rule.condition}"
