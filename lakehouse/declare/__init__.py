@@ -44,4 +44,6 @@ class Declarations:
 
 def load(root: Path) -> Declarations:
     """Read `domains/*/domain.yaml`, `domains/*/*/product.odps.yaml`, their contracts and transforms' signatures."""
-    raise NotImplementedError
+    from lakehouse.declare.mesh import read
+
+    return read(root.resolve())
