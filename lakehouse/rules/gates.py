@@ -5,6 +5,7 @@ Next: `../gate.py` evaluates them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -169,8 +170,11 @@ def _judged(rule: QualityRule, name: str, metric: Metric, write: Write) -> GateR
     bounds = rule.threshold if isinstance(rule.threshold, tuple) else (rule.threshold,)
     if rule.operator is None or len(bounds) != (2 if between else 1):
         raise refused(rule.place, "the rule has no threshold", "such as mustBe: 0 or mustBeBetween: [1, 5]")
-    if any(isinstance(bound, bool) or not isinstance(bound, int | float) for bound in bounds):
-        raise refused(rule.place, f"the threshold {rule.threshold!r} is no number", "metrics and queries are compared with numbers")
+    for bound in bounds:
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+            raise refused(rule.place, f"the threshold {bound!r} is no number", "metrics and queries are compared with numbers")
+    if isinstance(rule.threshold, tuple) and rule.threshold[0] >= rule.threshold[1]:
+        raise refused(rule.place, f"no number lies between {bounds[0]} and {bounds[1]}", "write the smaller number first")
     return GateRule(
         name=name,
         metric=metric,

@@ -15,8 +15,11 @@ _LACKING = {
     r"\\[1-9]|\\k": "back references",
     r"\(\?<(?![=!])": "groups named by (?<name>…)",
     r"\\[uc]": r"\u and \c escapes",
+    r"\{(\d+,)?(?!1000\b)\d{4,}": "repeats of more than 1000",
     r"\(\?>|[*+?}]\+": "atomic groups and possessive repeats",
 }
+_ESCAPE = re.compile(r"\\[^1-9kuc]")
+_CLASS = re.compile(r"\[\^?\]?[^]]*\]")
 _OTHERS_OWN = re.compile(r"\\[pP](\{\^?\w+\}|\w)|\[\[:\^?\w+:\]")
 
 FORMATS = {
@@ -37,13 +40,14 @@ FORMATS = {
 
 def pattern_problem(pattern: str) -> str | None:
     """Say why RE2 cannot execute `pattern`; None when nothing speaks against it. Python's own parser stands in for RE2's."""
-    plain = pattern.replace(r"\\", "")
+    shared = _OTHERS_OWN.sub(lambda found: "[a" if found[0].startswith("[") else "a", pattern)
+    plain = _CLASS.sub("a", _ESCAPE.sub("a", shared))
     for lacking, name in _LACKING.items():
         if re.search(lacking, plain):
             return f"the pattern {pattern!r} uses {name}, which RE2 does not execute"
     try:
         with warnings.catch_warnings(action="ignore"):
-            re.compile(_OTHERS_OWN.sub(lambda found: "[a" if found[0].startswith("[") else "a", pattern))
+            re.compile(shared)
     except (re.error, RecursionError, OverflowError) as error:
         return f"the pattern {pattern!r} is no regular expression: {error}"
     return None
