@@ -199,7 +199,7 @@ def _holds(rule: GateRule, value: float) -> bool:
     if isinstance(rule.threshold, tuple):
         inside = rule.threshold[0] <= value <= rule.threshold[1]
         return inside if rule.operator == "mustBeBetween" else not inside
-    return _COMPARE[rule.operator](value, cast(float, rule.threshold))
+    return _COMPARE[rule.operator](value, cast("float", rule.threshold))
 
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -242,7 +242,7 @@ def _evaluate(
 
 def _stop(connection: duckdb.DuckDBPyConnection, future: Future[Sequence[RuleResult]]) -> None:
     """Interrupt until the runner lets go of the connection: one interrupt ends one query, and the runner may begin another."""
-    for _ in range(100):
+    for _ in range(40):
         if future.done():
             return
         connection.interrupt()

@@ -20,6 +20,6 @@ def runner(name: str) -> Runner:
         raise WrongUse(f"there is no check runner {name!r}", place="mesh.toml", hint=f"[checks] runner: one of {', '.join(RUNNERS)}")
     module, _, attribute = RUNNERS[name].partition(":")
     try:
-        return cast(Runner, getattr(import_module(module), attribute)())
+        return cast("Runner", getattr(import_module(module), attribute)())
     except ModuleNotFoundError as error:
-        raise NotInstalled.extra(f"the check runner {name} ({error.name})", name) from None
+        raise NotInstalled.extra(f"the check runner {name} ({error.name})", name) from None  # noqa: S610 (no Django here)

@@ -9,6 +9,7 @@ Next: `../publish.py`.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,10 +22,10 @@ from lakehouse.rules import GateRule
 from lakehouse.settings import telemetry_off
 
 telemetry_off()
-# isort: split
-from soda_core.common.yaml import ContractYamlSource, FileType, YamlObject  # noqa: E402
-from soda_core.contracts.contract_verification import CheckOutcome, CheckResult, ContractVerificationSession  # noqa: E402
-from soda_duckdb.common.data_sources.duckdb_data_source import DuckDBDataSourceImpl  # noqa: E402
+with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # soda-core warns about its own classes
+    from soda_core.common.yaml import ContractYamlSource, FileType, YamlObject
+    from soda_core.contracts.contract_verification import CheckOutcome, CheckResult, ContractVerificationSession
+    from soda_duckdb.common.data_sources.duckdb_data_source import DuckDBDataSourceImpl
 
 _LOGGER = logging.getLogger("soda")
 _SOURCE = "gate"
@@ -70,7 +71,7 @@ def _refusal(connection: duckdb.DuckDBPyConnection, check: Check) -> str:
 
 
 def _verified(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> dict[str, CheckResult]:
-    """soda's results by rule. Each run has its own data source: soda keeps state between the scans of one (soda-core#2145)."""
+    """Soda's results by rule. Each run has its own data source: soda keeps state between the scans of one (soda-core#2145)."""
     # soda counts the rows of a contract's dataset before anything else, so it is given one that costs nothing.
     connection.execute(f"create or replace temp view {_DATASET} as select 1 as one")
     session = ContractVerificationSession.execute(
@@ -113,7 +114,8 @@ def _is_share(rule: GateRule) -> bool:
 
 
 def _share_query(check: Check) -> str:
-    return f"select coalesce(100 * n / nullif(total, 0), 0) from (select ({measure_query(check)})::double as n, ({total_query(check)}) as total)"
+    counts = f"select ({measure_query(check)})::double as n, ({total_query(check)}) as total"
+    return f"select coalesce(100 * n / nullif(total, 0), 0) from ({counts})"
 
 
 def _threshold(rule: GateRule) -> dict[str, object]:

@@ -120,7 +120,7 @@ def _query(rule: QualityRule, write: Write) -> GateRule:
 
 
 def _library(contract: Contract, rule: QualityRule, write: Write) -> GateRule:
-    metric = cast(Metric, rule.metric)
+    metric = cast("Metric", rule.metric)
     if metric not in _NAMES:
         raise refused(rule.place, f"no metric {rule.metric!r}", f"one of {', '.join(_NAMES)}")
     unknown = sorted(set(rule.arguments) - _ARGUMENTS.get(metric, frozenset()))
@@ -173,8 +173,8 @@ def _judged(rule: QualityRule, name: str, metric: Metric, write: Write) -> GateR
     for bound in bounds:
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
             raise refused(rule.place, f"the threshold {bound!r} is no number", "metrics and queries are compared with numbers")
-    if isinstance(rule.threshold, tuple) and rule.threshold[0] >= rule.threshold[1]:
-        raise refused(rule.place, f"no number lies between {bounds[0]} and {bounds[1]}", "write the smaller number first")
+    if isinstance(rule.threshold, tuple) and rule.threshold[0] >= rule.threshold[-1]:
+        raise refused(rule.place, f"no number lies in the range {rule.threshold}", "write the smaller number first")
     return GateRule(
         name=name,
         metric=metric,
