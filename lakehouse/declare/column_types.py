@@ -47,6 +47,7 @@ _FORMATS: dict[str, PrimitiveName] = {
     "f64": "double",
 }
 _PARTS = ("array", "object", "map")
+_MOST_DIGITS = 38
 _DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+)(?:,(\d+))?\)")
 _NESTED_RULES = ("required", "unique", "primaryKey", "partitioned", "enum", "quality", "relationships")
 
@@ -99,7 +100,7 @@ def _decimal(precision: int, scale: int, logical: str, node: Node, findings: Fin
     if logical != "number":
         findings.error(node.place("physicalType"), f"a decimal is no {logical}", "write `logicalType: number`")
         return None
-    if not 1 <= precision <= 38 or scale > precision:
+    if not 1 <= precision <= _MOST_DIGITS or scale > precision:
         findings.error(node.place("physicalType"), f"decimal({precision},{scale}) cannot be stored", "1 to 38 digits, the scale among them")
         return None
     return Decimal(precision, scale)

@@ -49,7 +49,7 @@ def _column(node: Node, findings: Findings) -> Column:
         classification=_classification(node, findings),
         classified="classification" in node,
         enum=_enum(node, kind, findings),
-        options=_options(node, kind, ours.allowNaN, findings),
+        options=_options(node, kind, ours, findings),
         description=node.text("description"),
         business_name=node.text("businessName"),
         physical_name=node.text("physicalName"),
@@ -103,7 +103,7 @@ def _check_value(node: Node, key: str, kind: ColumnType, findings: Findings) -> 
         findings.error(node.place(key), f"{value!r} is no value of type {kind}", hint)
 
 
-def _options(node: Node, kind: ColumnType, allow_nan: bool, findings: Findings) -> Options:
+def _options(node: Node, kind: ColumnType, ours: PropertyEntry, findings: Findings) -> Options:
     options = node.node("logicalTypeOptions")
     for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         if key in options:
@@ -124,7 +124,7 @@ def _options(node: Node, kind: ColumnType, allow_nan: bool, findings: Findings) 
         min_items=options.whole("minItems"),
         max_items=options.whole("maxItems"),
         unique_items=options.flag("uniqueItems"),
-        allow_nan=allow_nan,
+        allow_nan=ours.allowNaN,
     )
 
 
@@ -192,18 +192,20 @@ def _check_classified(found: tuple[Column, ...], findings: Findings) -> None:
 def _numbered(found: tuple[Column, ...], properties: tuple[Node, ...], findings: Findings) -> tuple[Column, ...]:
     """Give the columns of the primary key their positions: as declared, else in order."""
     taken: set[int] = set()
-    numbered = []
-    for column, node in zip(found, properties, strict=True):
-        position = node.whole("primaryKeyPosition")
-        if node.flag("primaryKey"):
-            position = len(taken) + 1 if position is None or position < 0 else position
-            if position in taken:
-                findings.error(node.place(), f"two columns stand at position {position} of the primary key", "give each its own")
-            taken.add(position)
-            column = replace(column, key_position=position)
-        elif position is not None and position >= 0:
+    return tuple(_keyed(column, node, taken, findings) for column, node in zip(found, properties, strict=True))
+
+
+def _keyed(column: Column, node: Node, taken: set[int], findings: Findings) -> Column:
+    position = node.whole("primaryKeyPosition")
+    declared = position is not None and position >= 0
+    if not node.flag("primaryKey"):
+        if declared:
             findings.warning(
                 node.place("primaryKeyPosition"), f"{column.name!r} has a position but is no primary key", "add `primaryKey: true`"
             )
-        numbered.append(column)
-    return tuple(numbered)
+        return column
+    chosen = position if position is not None and declared else len(taken) + 1
+    if chosen in taken:
+        findings.error(node.place(), f"two columns stand at position {chosen} of the primary key", "give each its own")
+    taken.add(chosen)
+    return replace(column, key_position=chosen)

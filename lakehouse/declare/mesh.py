@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakehouse.declare import Declarations, domain, products
+from lakehouse.declare import Declarations, coherence, crosscheck, domain, products
 from lakehouse.declare.contract import Place
 from lakehouse.declare.findings import Findings
 from lakehouse.declare.product import Domain, Team
@@ -25,6 +25,10 @@ def read(root: Path) -> Declarations:
         if found is not None:
             domains[found.name] = found
         folders += [products.read(p, root, found or _unknown(path, root)) for p in _folders(path) if _is_product(p, root, findings)]
+    for folder in folders:
+        if folder.product is not None:
+            coherence.check(folder.product, root, folder.findings)
+    crosscheck.check(folders)
     whole = {f.address: f.product for f in folders if f.product is not None and not f.findings.failed and f.address.domain in domains}
     return Declarations(
         root=root,

@@ -132,6 +132,9 @@ class Product:
     def input(self, name: str) -> InputPort:
         return next(i for i in self.inputs if i.name == name)
 
+    def port(self, address: Address) -> OutputPort:
+        return next(o for o in self.outputs if o.address == address)
+
     def output(self, name: str) -> OutputPort:
         return next(o for o in self.outputs if o.name == name)
 

@@ -18,6 +18,7 @@ from lakehouse.declare.node import Node
 from lakehouse.declare.vendor import RelationshipEntry
 
 _FULL = re.compile(r"(?:(?P<file>[^#]+)#)?/?schema/(?P<port>[^/]+)/properties/(?P<column>[^/]+)")
+_CONTRACT = re.compile(r"domains/(?P<domain>[a-z][a-z0-9_]*)/[^/]+/(?P<port>[a-z][a-z0-9_]*)\.odcs\.yaml")
 _HINT = "write port.column, domain.port.column, or path/port.odcs.yaml#/schema/port/properties/column"
 
 
@@ -94,8 +95,5 @@ def _end(text: str, node: Node, address: Address) -> _End | None:
 def _port_of_file(file: str, node: Node, address: Address) -> Address | None:
     """The port that a contract file declares: `domains/<domain>/<product>/<port>.odcs.yaml`, from here or from the root."""
     here = posixpath.normpath(posixpath.join(posixpath.dirname(node.document.file), file))
-    parts = (file if file.startswith("domains/") else here).split("/")
-    port = parts[-1].removesuffix(".odcs.yaml")
-    if len(parts) < 4 or parts[-4] != "domains" or not NAME.fullmatch(port) or not NAME.fullmatch(parts[-3]):
-        return None
-    return Address(parts[-3], port)
+    found = _CONTRACT.fullmatch(file if file.startswith("domains/") else here)
+    return Address(found["domain"], found["port"]) if found else None

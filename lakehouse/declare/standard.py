@@ -7,6 +7,7 @@ Next: `odcs.py` compiles a valid contract.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -62,11 +63,11 @@ class _Mistakes:
         broken = {_path(e)[:depth] for e in plain for depth in range(len(_path(e)) + 1)}
         for error in flat:
             if error.kind.name in _EXTRA_KEYS:
-                self._extra(error, _path(error) in broken)
+                self._extra(error, explained=_path(error) in broken)
         for error in plain:
             self._plain(error)
 
-    def _extra(self, error: Any, explained: bool) -> None:
+    def _extra(self, error: Any, *, explained: bool) -> None:
         """Unknown keys are mistakes; known keys in the wrong place are, unless another error at or below explains them."""
         path, known = _path(error), self._grammar.keys(_path(error))
         for key in error.kind.unexpected:
@@ -129,7 +130,7 @@ def _reason(error: Any) -> str:
 
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return textwrap.shorten(text, 60, placeholder="...")
 
 
 def _types(types: list[str]) -> str:

@@ -1,0 +1,127 @@
+"""Does a product agree with itself? Ports against functions and models, write modes and rules against columns.
+
+Next: `crosscheck.py` holds products against each other.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lakehouse.declare.contract import Contract, Place
+from lakehouse.declare.findings import Findings, suggestion
+from lakehouse.declare.product import Function, OutputPort, Product
+from lakehouse.types import Primitive
+
+FRAMES = (
+    *("pyarrow.RecordBatchReader", "polars.LazyFrame", "duckdb.DuckDBPyRelation"),
+    *("pyarrow.Table", "polars.DataFrame", "pandas.DataFrame", "pyspark.sql.DataFrame"),
+)
+_DATES = ("date", "timestamp", "timestamptz")
+
+
+def check(product: Product, root: Path, findings: Findings) -> None:
+    """Report where the product contradicts itself."""
+    if (product.folder / "transform.py").exists():
+        _check_functions(product, root, findings)
+    elif product.models:
+        _check_models(product, root, findings)
+    for port in product.outputs:
+        _check_write(port, findings)
+        _check_rules(port.contract, findings)
+        _check_retention(port.contract, findings)
+
+
+def _check_functions(product: Product, root: Path, findings: Findings) -> None:
+    file = (product.folder / "transform.py").relative_to(root).as_posix()
+    ports, functions = [o.name for o in product.outputs], product.functions
+    for name, function in functions.items():
+        place = Place(file=file, path=f"$.{name}", line=function.line)
+        if name not in ports:
+            near = suggestion(name, [p for p in ports if p not in functions])
+            findings.error(place, f"the function {name!r} is no output port", f"{near}; what only helps begins with _")
+            continue
+        _check_parameters(function, product, place, findings)
+        _check_frame(function.returns, f"what {name!r} returns", place, findings)
+    for port in product.outputs:
+        if port.name not in functions:
+            findings.error(port.place, f"the port {port.name!r} has no function", f"write `def {port.name}(...)` in {file}")
+    used = {parameter for function in functions.values() for parameter in function.parameters}
+    _warn_unused(product, used, findings)
+
+
+def _check_parameters(function: Function, product: Product, place: Place, findings: Findings) -> None:
+    inputs = [i.name for i in product.inputs]
+    siblings = [o.name for o in product.outputs if o.name != function.name]
+    for name, annotation in function.parameters.items():
+        if name not in inputs and name not in siblings:
+            what = f"the parameter {name!r} of {function.name!r} is neither an input port nor a sibling port"
+            findings.error(place, what, suggestion(name, [*inputs, *siblings]))
+        elif name in inputs and name in siblings:
+            findings.error(place, f"{name!r} is both an input port and a sibling port", "give the input port another name")
+        _check_frame(annotation, f"the parameter {name!r} of {function.name!r}", place, findings)
+
+
+def _check_frame(annotation: str, what: str, place: Place, findings: Findings) -> None:
+    if not annotation:
+        findings.error(place, f"{what} has no annotation", f"it says how rows are handed over: {', '.join(FRAMES)}")
+    elif annotation not in FRAMES:
+        findings.error(place, f"{what} is annotated {annotation!r}, which is no frame", suggestion(annotation, FRAMES))
+
+
+def _check_models(product: Product, root: Path, findings: Findings) -> None:
+    ports = [o.name for o in product.outputs]
+    for name, file in product.models.items():
+        if name not in ports:
+            findings.error(Place(file=file), f"the model's port {name!r} is no output port", suggestion(name, ports))
+    for port in product.outputs:
+        if port.name not in product.models:
+            domain = product.address.domain
+            where = f"dbt/models/{domain}/{product.address.port}/{domain}__{port.name}.sql"
+            findings.error(port.place, f"the port {port.name!r} has no model", f"write {where}")
+    text = "\n".join((root / file).read_text(errors="replace") for file in product.models.values())
+    _warn_unused(product, {i.name for i in product.inputs if re.search(rf"\b{i.address.port if i.address else i.name}\b", text)}, findings)
+
+
+def _warn_unused(product: Product, used: set[str], findings: Findings) -> None:
+    for port in product.inputs:
+        if port.name not in used:
+            findings.warning(port.place, f"the input port {port.name!r} is not used", "remove it: consumers of a port hinder its changes")
+
+
+def _check_write(port: OutputPort, findings: Findings) -> None:
+    contract, columns = port.contract, [c.name for c in port.contract.columns]
+    if port.write == "overwrite_partitions" and not contract.partitions:
+        findings.error(
+            port.place, f"{port.name!r} overwrites partitions but has none", "write `partitioned: true` on a column of its contract"
+        )
+    if port.write == "upsert" and not contract.key:
+        findings.error(port.place, f"{port.name!r} is upserted but has no key", "write `primaryKey: true` on a column of its contract")
+    if port.order_by is not None and port.order_by not in columns:
+        findings.error(port.place, f"orderBy {port.order_by!r} is no column of {port.name!r}", suggestion(port.order_by, columns))
+    if port.order_by is not None and port.write != "upsert":
+        findings.documented_only(port.place, f"orderBy of a port that is written by {port.write}")
+    if port.allow_empty and port.write != "overwrite":
+        findings.documented_only(port.place, f"allowEmpty of a port that is written by {port.write}")
+
+
+def _check_rules(contract: Contract, findings: Findings) -> None:
+    columns = [c.name for c in contract.columns]
+    for rule in contract.quality:
+        listed = rule.arguments.get("properties")
+        for name in listed if isinstance(listed, list) else ():
+            if name not in columns:
+                findings.error(rule.place, f"the rule {rule.name!r} names {name!r}, which is no column", suggestion(str(name), columns))
+    for relationship in contract.relationships:
+        for name in relationship.columns:
+            if name not in columns:
+                findings.error(relationship.place, f"{name!r} is no column of {contract.address}", suggestion(name, columns))
+
+
+def _check_retention(contract: Contract, findings: Findings) -> None:
+    dated = [c.name for c in contract.columns if isinstance(c.type, Primitive) and c.type.name in _DATES]
+    for level in contract.service_levels:
+        if level.property == "retention" and level.element is not None and level.element not in dated:
+            findings.error(
+                level.place, f"rows cannot age by {level.element!r}", f"name a date or timestamp: {suggestion(level.element, dated)}"
+            )

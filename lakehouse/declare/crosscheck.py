@@ -1,0 +1,137 @@
+"""Do the products of a mesh agree with each other? Owners, inputs, versions, status, classification, foreign keys, cycles.
+
+A product with problems of its own is not blamed on those who read it. Next: `lakehouse/rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+
+from lakehouse.address import Address
+from lakehouse.declare.contract import CLASSIFICATIONS, Column, Contract, Relationship
+from lakehouse.declare.findings import Findings, suggestion
+from lakehouse.declare.product import InputPort, OutputPort, Product
+from lakehouse.declare.products import Folder
+
+
+def check(folders: Collection[Folder]) -> None:
+    """Report, in each folder's findings, where it contradicts another."""
+    mesh = _Mesh(folders)
+    for folder in folders:
+        if folder.product is not None:
+            mesh.check(folder.product, folder.findings)
+
+
+class _Mesh:
+    """All products that could be read, by the addresses of their ports."""
+
+    def __init__(self, folders: Collection[Folder]) -> None:
+        self.claimed = {address for folder in folders for address in (folder.address, *folder.claimed)}
+        self.owners: dict[Address, Product] = {}
+        self.ports: dict[Address, OutputPort] = {}
+        self.upstream: dict[Address, set[Address]] = {}
+        for product in (f.product for f in folders if f.product is not None):
+            for port in product.outputs:
+                self.owners.setdefault(port.address, product)
+                self.ports.setdefault(port.address, port)
+        for product in (f.product for f in folders if f.product is not None):
+            read = [self.owners.get(port.address) for port in product.inputs if port.address is not None]
+            self.upstream[product.address] = {owner.address for owner in read if owner is not None}
+
+    def check(self, product: Product, findings: Findings) -> None:
+        for port in product.outputs:
+            owner = self.owners[port.address]
+            if owner.address != product.address:
+                findings.error(
+                    port.place, f"the port {port.address} belongs to {owner.address}", "rename one of them: a port has one owner"
+                )
+            for relationship in port.contract.relationships:
+                self._check_relationship(relationship, port.contract, findings)
+        for needed in product.inputs:
+            if needed.address is not None:
+                self._check_input(needed, needed.address, product, findings)
+                self._check_cycle(needed, needed.address, product, findings)
+        if product.successor is not None and product.successor not in map(str, self.ports):
+            findings.error(
+                product.place, f"the successor {product.successor!r} is no port", suggestion(product.successor, map(str, self.ports))
+            )
+
+    def _check_input(self, port: InputPort, address: Address, reader: Product, findings: Findings) -> None:
+        if address not in self.ports:
+            if address not in self.claimed:
+                findings.error(port.place, f"there is no port {address}", suggestion(str(address), map(str, self.ports)))
+            return
+        owner, contract = self.owners[address], self.ports[address].contract
+        if port.version is not None and port.version != str(contract.major):
+            hint = f'adapt to {contract.version} and write `version: "{contract.major}"`'
+            findings.error(port.place, f"version {port.version} of {address} is gone: it is at {contract.version}", hint)
+        self._check_status(port, owner, reader, findings)
+        if owner.address != reader.address:
+            _check_classification(address, contract, reader, findings)
+
+    def _check_status(self, port: InputPort, owner: Product, reader: Product, findings: Findings) -> None:
+        if owner.status == "retired" and reader.status != "retired":
+            hint = f"read {owner.successor} instead" if owner.successor else "ask its owner what replaces it"
+            findings.error(port.place, f"{port.address} is retired", hint)
+        elif owner.status == "deprecated":
+            hint = f"move to {owner.successor}" if owner.successor else "ask its owner what replaces it"
+            findings.warning(port.place, f"{port.address} is deprecated", hint)
+        elif owner.status in ("proposed", "draft") and owner.address.domain != reader.address.domain:
+            hint = f"wait until {owner.address} is active; inside its domain it can be read now"
+            findings.error(port.place, f"{port.address} is only {owner.status}", hint)
+
+    def _check_relationship(self, relationship: Relationship, contract: Contract, findings: Findings) -> None:
+        target = self.ports.get(relationship.to)
+        if target is None:
+            if relationship.to not in self.claimed:
+                findings.error(
+                    relationship.place, f"there is no port {relationship.to}", suggestion(str(relationship.to), map(str, self.ports))
+                )
+            return
+        there = {c.name: c for c in target.contract.columns}
+        here = {c.name: c for c in contract.columns}
+        for name, to in zip(relationship.columns, relationship.to_columns, strict=False):
+            if to not in there:
+                findings.error(relationship.place, f"{relationship.to} has no column {to!r}", suggestion(to, there))
+            elif name in here and here[name].type != there[to].type:
+                what = f"{name} is {here[name].type}, {relationship.to}.{to} is {there[to].type}"
+                findings.error(relationship.place, what, "give both columns the same type")
+
+    def _check_cycle(self, port: InputPort, address: Address, reader: Product, findings: Findings) -> None:
+        way = self._way(address, reader.address) if address in self.owners else None
+        if way:
+            shown = " <- ".join(map(str, (reader.address, *way)))
+            findings.error(port.place, f"reads itself: {shown}", "break the circle: one of them must not read the other")
+
+    def _way(self, start: Address, end: Address) -> tuple[Address, ...] | None:
+        """The shortest way upstream from the owner of `start` to the product at `end`."""
+        first = self.owners[start].address
+        waiting: deque[tuple[Address, ...]] = deque([(first,)])
+        seen = {first}
+        while waiting:
+            way = waiting.popleft()
+            if way[-1] == end:
+                return way
+            for upstream in sorted(self.upstream[way[-1]] - seen):
+                seen.add(upstream)
+                waiting.append((*way, upstream))
+        return None
+
+
+def _check_classification(address: Address, contract: Contract, reader: Product, findings: Findings) -> None:
+    """A column that comes from a classified one is classified at least as high."""
+    for column in (c for port in reader.outputs for c in port.contract.columns):
+        for source in _sources(column, address, contract):
+            if CLASSIFICATIONS.index(column.classification) < CLASSIFICATIONS.index(source.classification):
+                what = f"{column.name!r} is {column.classification}, but {address}.{source.name} is {source.classification}"
+                hint = "classify it as high; if it comes from elsewhere, name the columns in `transformSourceObjects`"
+                findings.error(column.place, what, hint)
+
+
+def _sources(column: Column, address: Address, contract: Contract) -> Iterator[Column]:
+    """The columns of `contract` that a column is made of: those it names, else the one of its name."""
+    names = {s.removeprefix(f"{address}.") for s in column.sources if s.startswith(f"{address}.")}
+    for candidate in contract.columns:
+        if candidate.name in names or (not column.sources and candidate.name == column.name):
+            yield candidate
