@@ -6,11 +6,7 @@ written to a file first, which is deleted with the last plan that scans it.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,10 +14,13 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from lakehouse.engines import Attached, arrow, view_name
+from lakehouse.scratch import Scratch
 from lakehouse.types import literal
 
 if TYPE_CHECKING:
     import duckdb
+
+_ROWS = "rows.parquet"
 
 
 def frame(annotation: str, connection: duckdb.DuckDBPyConnection, relation: str, limit_rows: int) -> pl.DataFrame | pl.LazyFrame:
@@ -38,15 +37,6 @@ def attach(frame: object, connection: duckdb.DuckDBPyConnection) -> Attached | N
     stream, view = _Stream(frame), view_name()
     connection.register(view, stream)
     return Attached(view, stream)
-
-
-class _Spool:
-    """A file of rows in a folder of its own."""
-
-    def __init__(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="lakemesh-"))
-        self.path = folder / "rows.parquet"
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
 
 class _Stream:
@@ -68,17 +58,17 @@ class _Stream:
 
 
 def _lazy(connection: duckdb.DuckDBPyConnection, relation: str) -> pl.LazyFrame:
-    spool = _Spool()
-    connection.execute(f"COPY (SELECT * FROM {relation}) TO {literal(str(spool.path))} (FORMAT parquet)")
+    scratch = Scratch()
+    connection.execute(f"COPY (SELECT * FROM {relation}) TO {literal(str(scratch.path / _ROWS))} (FORMAT parquet)")
 
     def scan(columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch_size: int | None) -> Iterator[pl.DataFrame]:
-        plan = pl.scan_parquet(spool.path)
+        plan = pl.scan_parquet(scratch.path / _ROWS)
         plan = plan.filter(predicate) if predicate is not None else plan
         plan = plan.select(columns) if columns is not None else plan
         plan = plan.head(rows) if rows is not None else plan
         yield from plan.collect_batches(chunk_size=batch_size, lazy=True)
 
-    return register_io_source(scan, schema=pl.scan_parquet(spool.path).collect_schema(), is_pure=True)
+    return register_io_source(scan, schema=pl.scan_parquet(scratch.path / _ROWS).collect_schema(), is_pure=True)
 
 
 def _polars(table: pa.Table) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lakehouse.declare.product import InputPort
+from lakehouse.errors import MeshError
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Something that arrived and can be read again: a file. `name` is stable (relative path below the port's base), `stamp` changes when the content may have."""
+    """Something that arrived and can be read again: a file.
+
+    `name` is stable (relative path below the port's base), `stamp` changes when the content may have.
+    """
 
     name: str
     location: str
@@ -40,23 +44,41 @@ class Rejected:
     reason: str
 
 
+class Reader(Protocol):
+    """The reader behind a `Landed`; what each answer means stands there."""
+
+    @property
+    def failure(self) -> MeshError | None: ...
+
+    def rejected(self) -> Sequence[Rejected]: ...
+
+    def warnings(self) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
     """Deliveries opened for reading. `relation` is a table expression on the connection, in the contract's column order and types.
 
-    `rejected()` is complete only after `relation` has been read to its end, once. `warnings` are for the person (extra columns).
+    It streams, reads on a cursor of its own (so the connection stays free to write), and may be read again.
+    Delivered rows = rows of `relation` + `rejected()`.
     """
 
     relation: str
-    warnings: tuple[str, ...]
     _reader: Reader
 
     def rejected(self) -> Sequence[Rejected]:
+        """The source rows that could not be read; what of `relation` was not read yet is read for it."""
         return self._reader.rejected()
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """For the person: columns nobody asked for. Complete once `relation` has been read."""
+        return self._reader.warnings()
 
-class Reader(Protocol):
-    def rejected(self) -> Sequence[Rejected]: ...
+    @property
+    def failure(self) -> MeshError | None:
+        """What stopped the reading of `relation`: engines report it in their own words, this is the error to raise instead."""
+        return self._reader.failure
 
 
 class Source(Protocol):

@@ -48,13 +48,19 @@ def cell(text: str, kind: ColumnType, formats: Formats) -> Cell:
     if custom := _format(kind, formats):
         return _parsed(text, kind, custom)
     source = _with_point(text) if formats.decimal == "," and _fractional(kind) else text
-    value = f"try_cast({source} AS {kind.duckdb})"
+    value = _cast(source, kind)
     pattern = _pattern(kind)
     if pattern is None:
         return Cell(value, f"({text} IS NOT NULL AND {value} IS NULL)")
     # Most texts are written the way DuckDB writes the value; the pattern is tried only for the others, for it is slow.
     exact = f"({value})::VARCHAR = {source} OR regexp_full_match({source}, {literal(pattern)})"
     return Cell(value, f"({text} IS NOT NULL AND ({value} IS NULL OR {_infinite(value, kind)}NOT ({exact})))")
+
+
+def _cast(source: str, kind: ColumnType) -> str:
+    """A cast that fails as a whole: try_cast of a list would null the one element that is wrong."""
+    simple = isinstance(kind, Primitive | Decimal)
+    return f"try_cast({source} AS {kind.duckdb})" if simple else f"TRY({source}::{kind.duckdb})"
 
 
 def _format(kind: ColumnType, formats: Formats) -> str | None:

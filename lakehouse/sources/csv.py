@@ -18,7 +18,7 @@ from lakehouse.sources import Rejected
 from lakehouse.sources.cells import Cell, Formats, cell
 from lakehouse.sources.columns import Matched, match
 from lakehouse.sources.lines import Located, locate, read_header
-from lakehouse.sources.rows import BATCH_ROWS, Aside, file_text, not_readable, split, wrong_column
+from lakehouse.sources.rows import BATCH_ROWS, WRONG, Aside, not_readable, split, wrong_column
 from lakehouse.types import literal, quote
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class CsvFile:
             yield from split(cursor.sql(query).to_arrow_reader(BATCH_ROWS), len(self.contract.columns), wrong.note)
         except _duckdb_error() as error:
             raise _unreadable(self.name, error) from None
-        for rejected in _rejected(self, cursor, wrong):
-            aside(rejected)
+        aside.rejected.extend(_rejected(self, cursor, wrong))
+        aside.extra.update(self.matched.extra)
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class _Wrong:
     columns: dict[int, int] = field(default_factory=dict)
 
     def note(self, batch: pa.RecordBatch, before: int) -> None:
-        for offset, column in enumerate(batch.column("wrong").to_pylist()):
+        for offset, column in enumerate(batch.column(WRONG).to_pylist()):
             if column:
                 self.columns[before + offset] = column - 1
 
@@ -72,7 +72,7 @@ def open_csv(name: str, path: Path, dialect: Dialect, contract: Contract) -> Csv
 def _query(file: CsvFile) -> str:
     cells = _cells(file)
     values = ", ".join(f"{c.value} AS {quote(column.name)}" for c, column in zip(cells, file.contract.columns, strict=True))
-    return f"SELECT {values}, {wrong_column([c.wrong for c in cells])} AS wrong FROM {_table(file)}"
+    return f"SELECT {values}, {wrong_column([c.wrong for c in cells])} AS {WRONG} FROM {_table(file)}"
 
 
 def _cells(file: CsvFile) -> Sequence[Cell]:
@@ -86,7 +86,7 @@ def _table(file: CsvFile) -> str:
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(file.matched.width))
     nulls = ", ".join(literal(text) for text in dialect.nulls)
     return (
-        f"read_csv([{file_text(file.path)}], columns = {{{columns}}}, auto_detect = false, strict_mode = true, null_padding = false, "
+        f"read_csv([{literal(str(file.path))}], columns = {{{columns}}}, auto_detect = false, strict_mode = true, null_padding = false, "
         f"header = {str(dialect.header).lower()}, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, "
         f"escape = {literal(dialect.escape)}, nullstr = [{nulls}], skip = {dialect.skip}, store_rejects = true)"
     )

@@ -1,6 +1,6 @@
 """Files as an input port: what has arrived, which partition it belongs to, and its rows in the contract's types.
 
-A path is a file, a folder (its files of the format, not deeper) or a glob. Next: `rows.py`, then the format's own module.
+A path is a file, a folder (its files of the format, not deeper) or a glob. Next: `arrivals.py` finds them, `rows.py` reads them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from uuid import uuid4
 from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import FileSource, InputPort
 from lakehouse.errors import WrongUse
+from lakehouse.scratch import Scratch
 from lakehouse.sources import Delivery, Landed
 from lakehouse.sources.arrivals import arrivals, binary, local
-from lakehouse.sources.rows import Rows, arrow_schema
+from lakehouse.sources.rows import ReadFile, Rows
+from lakehouse.types import quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,12 +49,42 @@ class FilesSource:
         return digest.hexdigest()
 
     def open(self, connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery]) -> Landed:
-        """Make the deliveries one view on `connection`."""
-        from lakehouse.sources.csv import open_csv
-
-        files = [open_csv(d.name, local(d, self._source.dialect.encoding), self._source.dialect, self._expected) for d in deliveries]
-        rows = Rows(connection, arrow_schema(connection, self._expected), [f.read for f in files])
+        """Make the deliveries one relation on `connection`; copies of remote files live as long as it is registered there."""
+        scratch = Scratch()
+        rows = Rows(connection, self._expected, self._files(connection, deliveries, scratch), scratch)
         view = f"landed_{uuid4().hex}"
         connection.register(view, rows)
-        warnings = sorted({f"column {name!r} is in the files but not in the contract" for f in files for name in f.matched.extra})
-        return Landed(relation=view, warnings=tuple(warnings), _reader=rows)
+        columns = ", ".join(f"{quote(c.name)}::{c.type.duckdb} AS {quote(c.name)}" for c in self._expected.columns)
+        return Landed(relation=f"(SELECT {columns} FROM {view})", _reader=rows)
+
+    def _files(self, connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery], scratch: Scratch) -> list[ReadFile]:
+        # Each file gets a folder of its own: two deliveries may have the same file name.
+        paths = [(d.name, local(d, self._source.dialect.encoding, scratch.folder(str(n)))) for n, d in enumerate(deliveries)]
+        return _OPENERS[self._source.format](connection, paths, self._source, self._expected)
+
+
+def _csv(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[tuple[str, Path]], source: FileSource, expected: Contract
+) -> list[ReadFile]:
+    from lakehouse.sources.csv import open_csv
+
+    return [open_csv(name, path, source.dialect, expected) for name, path in paths]
+
+
+def _jsonl(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[tuple[str, Path]], source: FileSource, expected: Contract
+) -> list[ReadFile]:
+    from lakehouse.sources.jsonl import open_jsonl
+
+    return [*open_jsonl(paths, expected)]
+
+
+def _parquet(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[tuple[str, Path]], source: FileSource, expected: Contract
+) -> list[ReadFile]:
+    from lakehouse.sources.parquet import open_parquet
+
+    return [open_parquet(connection, name, path, expected) for name, path in paths]
+
+
+_OPENERS = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

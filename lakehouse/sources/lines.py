@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,17 +17,30 @@ from typing import BinaryIO, cast
 from lakehouse.declare.product import Dialect
 from lakehouse.errors import BatchRefused
 from lakehouse.sources.rows import raw
+from lakehouse.sources.unreadable import CAUSES, refused
 
 _UNIT = "\x1f"
 _BOM = b"\xef\xbb\xbf"
+_CHUNK = 1 << 16
+# Its default would refuse to look at a field of more than 128 KB, which DuckDB reads; the limit is the process's.
+csv.field_size_limit(1 << 30)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """`line` counts physical lines from 1; `offset` is in bytes."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A physical line. `number` counts from 1, `end` is the offset in bytes of its line end."""
+
+    number: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Lines that belong together. `line` is the number of the first, `end` the end of the last."""
 
     line: int
-    offset: int
+    end: int
     text: str
 
 
@@ -43,9 +57,12 @@ class Located:
 
 def read_header(name: str, path: Path, dialect: Dialect) -> list[str]:
     """The column names of a file; BatchRefused when there is no header."""
-    for record in _records(path, dialect):
-        if record.line > dialect.skip and record.text.strip():
-            return _fields(record.text, dialect)
+    try:
+        first = next((r for r in _records(path, dialect) if r.line > dialect.skip and r.text.strip()), None)
+    except CAUSES as error:
+        raise refused(name, error) from None
+    if first is not None:
+        return _fields(first.text, dialect)
     raise BatchRefused(
         "the file is empty, not even a header is there", hint="deliver the header line also when there are no rows", place=name
     )
@@ -53,30 +70,22 @@ def read_header(name: str, path: Path, dialect: Dialect) -> list[str]:
 
 def locate(path: Path, dialect: Dialect, width: int, offsets: Sequence[int], rows: Sequence[int]) -> Iterator[Located]:
     """Find the records at `offsets` (given up) and the delivered `rows` (counted from 0 without them), in the file's order."""
-    given_up, wanted = set(offsets), set(rows)
+    given_up, wanted = deque(sorted(offsets)), deque(sorted(rows))
     row = -1
     for record in _body(path, dialect, width):
-        offset = _given_up(record, given_up)
-        if offset is not None:
-            given_up.discard(offset)
-            yield Located(line=record.line, raw=raw(record.text), offset=offset)
+        # DuckDB counts the end of the line before, and blank lines, to the record that follows them.
+        if given_up and given_up[0] < record.end:
+            yield Located(line=record.line, raw=raw(record.text), offset=given_up.popleft())
             continue
         row += 1
-        if row in wanted:
-            wanted.discard(row)
-            yield Located(line=record.line, raw=raw(record.text), row=row, fields=tuple(_fields(record.text, dialect)))
+        if wanted and wanted[0] == row:
+            fields = tuple(_fields(record.text, dialect))
+            yield Located(line=record.line, raw=raw(record.text), row=wanted.popleft(), fields=fields)
         if not given_up and not wanted:
             return
 
 
-def _given_up(record: Record, offsets: set[int]) -> int | None:
-    # DuckDB counts the bytes of a line end of two bytes, and blank lines, to the record that follows them.
-    if not offsets:
-        return None
-    return next((o for o in range(record.offset, record.offset - 3, -1) if o in offsets), None)
-
-
-def _body(path: Path, dialect: Dialect, width: int) -> Iterator[Record]:
+def _body(path: Path, dialect: Dialect, width: int) -> Iterator[_Record]:
     """The records after the header; blank lines are none, unless there is only one column."""
     records = (r for r in _records(path, dialect) if r.line > dialect.skip)
     if dialect.header:
@@ -84,36 +93,44 @@ def _body(path: Path, dialect: Dialect, width: int) -> Iterator[Record]:
     return (r for r in records if width == 1 or r.text.strip("\r\n"))
 
 
-def _records(path: Path, dialect: Dialect) -> Iterator[Record]:
+def _records(path: Path, dialect: Dialect) -> Iterator[_Record]:
     lines = _lines(path)
-    for number, offset, text in lines:
-        taken = [text]
-        if dialect.quote and dialect.quote in text:
-            more = (_keep(taken, following) for _, _, following in lines)
-            next(_reader(chain([text], more), dialect), None)
-        yield Record(line=number, offset=offset, text="".join(taken))
+    for first in lines:
+        taken = [first]
+        if dialect.quote and dialect.quote in first.text and first.number > dialect.skip:
+            more = (_keep(taken, line) for line in lines)
+            next(_reader(chain([first.text], more), dialect), None)
+        yield _Record(first.number, taken[-1].end, "".join(line.text for line in taken))
 
 
-def _keep(taken: list[str], text: str) -> str:
-    taken.append(text)
-    return text
+def _keep(taken: list[_Line], line: _Line) -> str:
+    taken.append(line)
+    return line.text
 
 
-def _lines(path: Path) -> Iterator[tuple[int, int, str]]:
+def _lines(path: Path) -> Iterator[_Line]:
     offset = 0
     with _binary(path) as file:
         for number, line in enumerate(_ended(file), 1):
-            bare = line.removeprefix(_BOM) if number == 1 else line
-            yield number, offset, bare.decode("utf-8", errors="backslashreplace")
+            text = line.removeprefix(_BOM) if number == 1 else line
+            yield _Line(number, offset + len(line.rstrip(b"\r\n")), text.decode("utf-8", errors="backslashreplace"))
             offset += len(line)
 
 
 def _ended(file: BinaryIO) -> Iterator[bytes]:
-    first = file.read(1 << 16)
+    """The lines of a file whose line end is LF, CRLF or, as long ago, CR."""
+    first = file.read(_CHUNK)
     file.seek(0)
-    if b"\n" in first or b"\r" not in first:
-        return iter(file)
-    return (part + b"\r" for part in file.read().split(b"\r") if part)
+    return iter(file) if b"\n" in first or b"\r" not in first else _ended_by_cr(file)
+
+
+def _ended_by_cr(file: BinaryIO) -> Iterator[bytes]:
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        *whole, rest = (rest + chunk).split(b"\r")
+        yield from (line + b"\r" for line in whole)
+    if rest:
+        yield rest
 
 
 def _binary(path: Path) -> BinaryIO:

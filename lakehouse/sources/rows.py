@@ -1,17 +1,18 @@
 """Deliveries as one stream of typed rows, with what could not be read kept aside: the part that all file formats share.
 
-A format's module says how to open one file (`Opened`); here the files are read one after another, on cursors of their own, so
-that the connection that consumes the stream stays free. Next: `csv.py`, `jsonl.py`, `parquet.py`.
+A format's module reads one file (`ReadFile`); here the files are read one after another, on cursors of their own, so that the
+connection that consumes the stream stays free. Next: `csv.py`, `jsonl.py`, `parquet.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from lakehouse.declare.contract import Contract
 from lakehouse.errors import MeshError
+from lakehouse.scratch import Scratch
 from lakehouse.sources import Rejected
 from lakehouse.types import ColumnType, quote
 
@@ -19,19 +20,34 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-Aside = Callable[[Rejected], None]
-ReadFile = Callable[["duckdb.DuckDBPyConnection", Aside], Iterator["pa.RecordBatch"]]
 BATCH_ROWS = 65_536
 MAX_RAW = 65_536
+WRONG = "__wrong"  # no column of a contract can be called this
+
+
+@dataclass(slots=True)
+class Aside:
+    """What one scan finds besides rows: rejected rows, the columns that were seen, and those of them nobody asked for."""
+
+    rejected: list[Rejected] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    extra: set[str] = field(default_factory=set)
+
+
+class ReadFile(Protocol):
+    """One file, ready to be read as often as asked."""
+
+    def read(self, cursor: duckdb.DuckDBPyConnection, aside: Aside) -> Iterator[pa.RecordBatch]: ...
 
 
 class Rows:
-    """A stream that DuckDB can scan (Arrow's C stream interface), any number of times; the first whole scan fills `rejected`."""
+    """A stream that DuckDB can scan (Arrow's C stream interface), any number of times; a whole scan fills what is aside."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema, files: Sequence[ReadFile]) -> None:
-        self._connection, self._schema, self._files = connection, schema, files
-        self._rejected: list[Rejected] | None = None
-        self.failure: MeshError | None = None
+    def __init__(self, connection: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence[ReadFile], scratch: Scratch) -> None:
+        self._connection, self._files, self._scratch = connection, files, scratch
+        self._schema = arrow_schema(connection, contract)
+        self._aside: Aside | None = None
+        self._failure: MeshError | None = None
 
     def __arrow_c_schema__(self) -> object:
         return self._schema.__arrow_c_schema__()
@@ -41,29 +57,37 @@ class Rows:
 
         return pa.RecordBatchReader.from_batches(self._schema, self._scan()).__arrow_c_stream__(requested_schema)
 
+    @property
+    def failure(self) -> MeshError | None:
+        return self._failure
+
     def rejected(self) -> Sequence[Rejected]:
-        """What could not be read. Reads to the end first if nobody has (a LIMIT, an empty join)."""
-        if self._rejected is None:
+        return tuple(self._whole().rejected)
+
+    def warnings(self) -> Sequence[str]:
+        extra = self._aside.extra if self._aside else set()
+        return tuple(f"column {name!r} is in the files but not in the contract" for name in sorted(extra))
+
+    def _whole(self) -> Aside:
+        if self._aside is None:
             for _ in self._scan():
                 pass
-        return tuple(self._rejected or ())
+        return self._aside or Aside()
 
     def _scan(self) -> Iterator[pa.RecordBatch]:
-        aside: list[Rejected] = []
+        aside = Aside()
         try:
-            for read in self._files:
-                yield from self._read(read, aside.append)
+            for file in self._files:
+                yield from self._read(file, aside)
         except MeshError as error:
-            self.failure = error
+            self._failure = error
             raise
-        if self._rejected is None:
-            self._rejected = aside
+        self._aside = aside
 
-    def _read(self, read: ReadFile, aside: Aside) -> Iterator[pa.RecordBatch]:
+    def _read(self, file: ReadFile, aside: Aside) -> Iterator[pa.RecordBatch]:
         with self._connection.cursor() as cursor:
             cursor.execute("SET TimeZone='UTC'")
-            for batch in read(cursor, aside):
-                yield batch.cast(self._schema) if batch.schema != self._schema else batch
+            yield from file.read(cursor, aside)
 
 
 def arrow_schema(connection: duckdb.DuckDBPyConnection, contract: Contract) -> pa.Schema:
@@ -77,14 +101,14 @@ def arrow_schema(connection: duckdb.DuckDBPyConnection, contract: Contract) -> p
 def split(reader: pa.RecordBatchReader, columns: int, bad: Callable[[pa.RecordBatch, int], None]) -> Iterator[pa.RecordBatch]:
     """Yield the good rows' first `columns` columns; hand over batches that hold bad rows.
 
-    The column after them, `wrong`, is the position from 1 of the first column that could not be read, 0 for a good row.
+    The column after them, `WRONG`, is the position from 1 of the first column that could not be read, 0 for a good row.
     `bad` is given the whole batch and how many rows came before it.
     """
     import pyarrow.compute as pc
 
     before = 0
     for batch in reader:
-        wrong = batch.column(columns)
+        wrong = batch.column(WRONG)
         good = batch.select(range(columns))
         if pc.max(wrong).as_py():
             bad(batch, before)
@@ -94,22 +118,16 @@ def split(reader: pa.RecordBatchReader, columns: int, bad: Callable[[pa.RecordBa
 
 
 def wrong_column(conditions: Sequence[str]) -> str:
-    """The SQL of `wrong`: which of the conditions is the first to hold, counted from 1, else 0."""
+    """The SQL of `WRONG`: which of the conditions is the first to hold, counted from 1, else 0."""
     cases = "".join(f" WHEN {sql} THEN {n}" for n, sql in enumerate(conditions, 1) if sql != "false")
     return f"(CASE{cases} ELSE 0 END)::INTEGER" if cases else "0::INTEGER"
 
 
-def not_readable(kind: ColumnType, text: object) -> str:
+def not_readable(kind: ColumnType, shown: object) -> str:
     """The reason that a person reads for a cell that is no value of its type."""
-    shown = str(text)
-    return f"{shown[:200]!r} is not a value of type {kind}"
+    return f"{str(shown)[:200]!r} is not a value of type {kind}"
 
 
 def raw(text: str) -> str:
     """A record as kept in quarantine: without its line end, and bounded."""
     return text.rstrip("\r\n")[:MAX_RAW]
-
-
-def file_text(path: Path) -> str:
-    """The SQL literal of a path; read functions take a list so that `*` and `?` in a name are no wildcards for us to escape."""
-    return "'" + str(path).replace("'", "''") + "'"
