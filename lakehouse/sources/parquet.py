@@ -20,7 +20,7 @@ from lakehouse.sources.cells import Cell, Formats, cell
 from lakehouse.sources.columns import Matched, match, name_in_file
 from lakehouse.sources.rows import BATCH_ROWS, WRONG, Aside, not_readable, raw, split, wrong_column
 from lakehouse.sources.unreadable import refused
-from lakehouse.types import literal, quote
+from lakehouse.types import ColumnType, ListOf, MapOf, Primitive, StructOf, literal, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,18 +63,28 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, name: str, path: Path, c
 
 
 def _castable(connection: duckdb.DuckDBPyConnection, file: ParquetFile, column: Column) -> None:
-    there = file.types[name_in_file(column)]
-    dropped_zone = there == "TIMESTAMP WITH TIME ZONE" and column.type.duckdb == "TIMESTAMP"
-    try:
-        connection.sql(f"SELECT {_cell(file, column).value} FROM {_table(file.path)} f LIMIT 0")
-    except duckdb.Error:
-        dropped_zone = True
-    if dropped_zone:
+    if _never(file.types[name_in_file(column)], column.type) or not _binds(connection, file, column):
         raise BatchRefused(
-            f"column {name_in_file(column)!r} is a {there} in the file and a {column.type} in the contract",
+            f"column {name_in_file(column)!r} is a {file.types[name_in_file(column)]} in the file and a {column.type} in the contract",
             hint="deliver the contract's type, or change the contract",
             place=file.name,
         )
+
+
+def _never(there: str, wanted: ColumnType) -> bool:
+    """Casts that exist, and would lose the time zone, or every value."""
+    if there == "TIMESTAMP WITH TIME ZONE":
+        return wanted in (Primitive("timestamp"), Primitive("date"), Primitive("time"))
+    nested = there.startswith(("STRUCT(", "MAP(")) or there.endswith("]")
+    return there != "VARCHAR" and nested != isinstance(wanted, ListOf | MapOf | StructOf)
+
+
+def _binds(connection: duckdb.DuckDBPyConnection, file: ParquetFile, column: Column) -> bool:
+    try:
+        connection.sql(f"SELECT {_cell(file, column).value} FROM {_table(file.path)} f LIMIT 0")
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _query(file: ParquetFile) -> str:
