@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-slow check format bench lock clean
+.PHONY: help install demo up test test-slow check format bench lock docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)  ## make the environment in .venv/, from the lock
 
@@ -31,9 +31,9 @@ test: $(STAMP)  ## run the tests: fast and integration
 	@$(PY) -m pytest -m "not slow and not jvm and not browser"
 
 test-slow: $(STAMP)  ## run the long tests: many kill points, long state machines
-	@HYPOTHESIS_PROFILE=ci $(PY) -m pytest -m slow
+	@$(PY) -m pytest -m slow --hypothesis-profile=ci
 
-check: $(STAMP)  ## format, lint, types, import directions, declarations
+check: $(STAMP)  ## format, lint, types, import directions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -48,6 +48,9 @@ bench: $(STAMP)  ## measure speed against floors of the same run
 
 lock:  ## resolve requirements/*.txt anew, with hashes (needs uv), and prove 3.11 to 3.13
 	@scripts/lock "$(or $(UV),uv)"
+
+docs: $(STAMP)  ## check the docs: links, settings, targets
+	@$(PY) -m pytest -q tests/architecture/test_docs.py
 
 clean:  ## remove the environment and the mesh's state
 	@rm -rf $(VENV) .mesh landing
