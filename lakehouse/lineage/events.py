@@ -118,8 +118,8 @@ def _standing_facets(record: RunRecord, dataset: OutputDataset, found: Identity)
 
 
 def _outcome_facets(record: RunRecord, dataset: OutputDataset) -> Iterator[tuple[str, Facet]]:
-    if dataset.columns:
-        yield "columnLineage", _column_lineage(dataset, _dataset_names(record))
+    if columns := _columns(dataset, _dataset_names(record)):
+        yield "columnLineage", facets.column_lineage(columns)
     if record.outcome == "fail":
         return
     if dataset.snapshot_id is not None:
@@ -128,10 +128,10 @@ def _outcome_facets(record: RunRecord, dataset: OutputDataset) -> Iterator[tuple
         yield "lifecycleStateChange", facets.lifecycle(dataset.lifecycle)
 
 
-def _column_lineage(dataset: OutputDataset, names: Mapping[str, Name]) -> Facet:
+def _columns(dataset: OutputDataset, names: Mapping[str, Name]) -> dict[str, list[Facet]]:
     """A sibling that this run left alone is none of its data sets, so what came from it is not told again."""
     told = {column: [_source(s, names[s.dataset]) for s in found if s.dataset in names] for column, found in dataset.columns.items()}
-    return facets.column_lineage({column: found for column, found in told.items() if found})
+    return {column: found for column, found in told.items() if found}
 
 
 def _source(source: ColumnSource, dataset: Name) -> Facet:
