@@ -78,7 +78,7 @@ def _verified(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) ->
         contract_yaml_sources=[_Compiled(checks)],
         data_source_impls=[DuckDBDataSourceImpl.from_existing_cursor(connection, name=_SOURCE)],
     )
-    return {found.check.name: found for verified in session.contract_verification_results for found in verified.check_results}
+    return {found.check.qualifier: found for verified in session.contract_verification_results for found in verified.check_results}
 
 
 class _Compiled(ContractYamlSource, file_type=FileType.CONTRACT):  # type: ignore[misc, call-arg]  # soda-core has no types
@@ -98,7 +98,7 @@ class _Compiled(ContractYamlSource, file_type=FileType.CONTRACT):  # type: ignor
 def compiled_check(check: Check) -> dict[str, CommentedMap]:
     """One rule in soda's contract language."""
     rule = check.rule
-    body = CommentedMap(name=rule.name, qualifier=rule.name, threshold=CommentedMap(_threshold(rule)))
+    body = CommentedMap(qualifier=rule.name, threshold=CommentedMap(_threshold(rule)))
     if rule.metric in ("duplicateValues", "rowCount", "sql"):
         body["query"] = _share_query(check) if _is_share(rule) else measure_query(check)
         return {"metric": body}

@@ -27,7 +27,7 @@ def broken(of: Column, value: str, quality: tuple[QualityRule, ...] = ()) -> lis
     """The names of the rules that a row with this value (SQL) breaks, as the writer sees it: only false does."""
     cells = f'select {value}::{of.type.duckdb} as "{of.name.replace(chr(34), chr(34) * 2)}"'
     rules = row_rules(contract(of, quality=quality))
-    verdicts = duckdb.sql(f"select {', '.join(r.predicate for r in rules)} from ({cells})").fetchall()[0]
+    verdicts = duckdb.execute(f"select {', '.join(r.predicate for r in rules)} from ({cells})").fetchall()[0]
     return [rule.name for rule, verdict in zip(rules, verdicts, strict=True) if verdict is False]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import duckdb
 import pytest
@@ -22,6 +23,7 @@ TABLE = """(select * from (values
     (3, null, 'inf', null, null),
     (4, 'it''s "b"', null, 0.30, date '2013-01-02')
 ) as rows(k, s, x, m, d))"""
+Make = Callable[..., GateRule]
 NONE = f"(select * from {TABLE} where false)"
 
 
@@ -120,10 +122,10 @@ OPERATORS: list[tuple[Operator, object, str]] = [
 @pytest.mark.parametrize(("operator", "threshold", "outcome"), OPERATORS)
 @pytest.mark.parametrize("of", [nulls, lambda **c: query("select 1", **c), lambda **c: rule(metric="duplicateValues", columns=("s",), **c)])
 def test_operators(
-    runner: Runner, connection: duckdb.DuckDBPyConnection, of: type[GateRule], operator: Operator, threshold: object, outcome: str
+    runner: Runner, connection: duckdb.DuckDBPyConnection, of: Make, operator: Operator, threshold: object, outcome: str
 ) -> None:
     """All eight operators, at and beside their limits; both ends of a range belong to it."""
-    found = only(runner, connection, of(operator=operator, threshold=threshold))  # type: ignore[arg-type]
+    found = only(runner, connection, of(operator=operator, threshold=threshold))
     assert (found.outcome, found.failing) == (outcome, 1)
 
 
@@ -135,7 +137,7 @@ def test_operators(
         lambda **c: rule(metric="foreignKey", columns=("d",), to_columns=("d",), **c),
     ],
 )
-def test_percent(runner: Runner, connection: duckdb.DuckDBPyConnection, of: type[GateRule]) -> None:
+def test_percent(runner: Runner, connection: duckdb.DuckDBPyConnection, of: Make) -> None:
     """A share is of all rows in scope, and of no rows it is 0; the count is told all the same."""
     target = "(select date '2013-01-02' as d)"
     at = only(runner, connection, of(operator="mustBeLessOrEqualTo", threshold=25, unit="percent"), target=target)

@@ -1,0 +1,34 @@
+"""`python -m benchmarks NAME [--json]`: run one benchmark, or list them. A benchmark is a module with `run() -> dict`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib import import_module
+
+REGISTRY = {
+    "p8": "benchmarks.p8_gate",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Each figure with its floor, from the same run.")
+    parser.add_argument("name", choices=sorted(REGISTRY), type=str.lower)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments = parser.parse_args()
+    figures = import_module(REGISTRY[arguments.name]).run()
+    print(json.dumps(figures) if arguments.json else "\n".join(_lines(figures)))
+
+
+def _lines(figures: dict[str, object], indent: str = "") -> list[str]:
+    lines = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name}: {round(value, 2) if isinstance(value, float) else value}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
