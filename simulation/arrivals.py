@@ -5,7 +5,6 @@ Next: `spoiled.py` makes one bad day on purpose.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -72,7 +71,7 @@ def deliver(file: Path, content: bytes) -> bool:
     file.parent.mkdir(parents=True, exist_ok=True)
     arriving = file.with_name(f"{file.name}.tmp")
     arriving.write_bytes(content)
-    os.replace(arriving, file)
+    arriving.replace(file)
     return True
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+_ON_TIME_MIN = 15
+
 
 def delays(flights: pl.LazyFrame, observations: pl.LazyFrame, aircraft: pl.LazyFrame) -> pl.LazyFrame:
     """Put beside each flight the weather of its scheduled hour, which is unique in UTC only, and its aircraft."""
@@ -21,7 +23,7 @@ def delays(flights: pl.LazyFrame, observations: pl.LazyFrame, aircraft: pl.LazyF
             "is_cancelled",
             "departure_delay_min",
             "arrival_delay_min",
-            (pl.col("departure_delay_min") <= 15).fill_null(False).alias("is_on_time"),
+            pl.col("departure_delay_min").le(_ON_TIME_MIN).fill_null(value=False).alias("is_on_time"),
             "observed_at",
             "temperature_f",
             "wind_speed_mph",
