@@ -13,6 +13,7 @@ from lakehouse.declare.contract import CLASSIFICATIONS, Classification, Column, 
 from lakehouse.declare.entry import entry
 from lakehouse.declare.findings import Findings, suggestion
 from lakehouse.declare.node import Node
+from lakehouse.declare.standard import is_expression
 from lakehouse.declare.vendor import PropertyEntry
 from lakehouse.types import ColumnType, Decimal, Primitive
 
@@ -152,10 +153,9 @@ def _report_unexecuted(options: Node, logical: str, findings: Findings) -> None:
 
 def _pattern(options: Node, findings: Findings) -> str | None:
     pattern = options.text("pattern") or None
-    try:
-        re.compile(pattern or "")
-    except re.error as error:
-        findings.error(options.place("pattern"), f"{pattern!r} is no regular expression: {error}", "test it on a value that must match")
+    if pattern is not None and not is_expression(pattern):
+        hint = "lookaround and back references are never executed; test the rest on a value that must match"
+        findings.error(options.place("pattern"), f"{pattern!r} is no regular expression that can be executed", hint)
     return pattern
 
 

@@ -14,6 +14,7 @@ from lakehouse.declare.contract import Operator, QualityRule, Scalar, ServiceLev
 from lakehouse.declare.entry import entry
 from lakehouse.declare.findings import Findings, suggestion
 from lakehouse.declare.node import Node
+from lakehouse.declare.standard import is_expression
 from lakehouse.declare.vendor import QualityEntry
 from lakehouse.errors import Severity
 
@@ -107,24 +108,29 @@ def _severity(node: Node, findings: Findings) -> Severity:
 
 
 def _check_metric(node: Node, column: str | None, findings: Findings) -> None:
-    metric, arguments = node.text("metric"), node.node("arguments")
+    metric = node.text("metric")
     if not metric:
         findings.error(node.place(), "a rule without a metric", suggestion("", _ARGUMENTS))
         return
-    for key in arguments.data:
-        if key not in _ARGUMENTS[metric]:
-            findings.error(arguments.place(key), f"{metric} takes no argument {key!r}", suggestion(key, _ARGUMENTS[metric]))
-    for key in arguments.data.keys() - {"pattern"}:
-        if not isinstance(arguments.get(key), list):
-            findings.error(arguments.place(key), f"{key!r} is no list", "write a list")
+    _check_arguments(metric, node.node("arguments"), findings)
+    if metric == "invalidValues" and not node.node("arguments").data:
+        findings.error(node.place("metric"), "which values are valid?", "add `arguments: {validValues: [...]}` or `{pattern: ...}`")
     if column is None and metric in ("nullValues", "missingValues", "invalidValues"):
         findings.error(node.place("metric"), f"{metric} speaks of one column", "write it below that column's `quality`")
-    if column is None and metric == "duplicateValues" and not arguments.texts("properties"):
+    if column is None and metric == "duplicateValues" and not node.node("arguments").texts("properties"):
         findings.error(node.place("metric"), "which columns must not repeat together?", "add `arguments: {properties: [...]}`")
     if column is not None and metric == "rowCount":
         findings.error(node.place("metric"), "rowCount counts the rows of the port", "write it below the schema's `quality`")
-    if metric == "invalidValues" and not arguments.data:
-        findings.error(node.place("metric"), "which values are valid?", "add `arguments: {validValues: [...]}` or `{pattern: ...}`")
+
+
+def _check_arguments(metric: str, arguments: Node, findings: Findings) -> None:
+    for key in arguments.data:
+        if key not in _ARGUMENTS[metric]:
+            findings.error(arguments.place(key), f"{metric} takes no argument {key!r}", suggestion(key, _ARGUMENTS[metric]))
+        elif key == "pattern" and not is_expression(arguments.text(key)):
+            findings.error(arguments.place(key), f"{arguments.get(key)!r} is no regular expression", "lookaround is never executed")
+        elif key != "pattern" and not isinstance(arguments.get(key), list):
+            findings.error(arguments.place(key), f"{key!r} is no list", "write a list")
 
 
 def service_levels(root: Node, port: str, findings: Findings) -> tuple[ServiceLevel, ...]:

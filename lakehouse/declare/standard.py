@@ -43,6 +43,15 @@ def schema() -> Schema:
     return loaded
 
 
+def is_expression(pattern: str) -> bool:
+    """Can `pattern` be executed in linear time, as RE2 does? Judged by the schema validator's own engine, which is of that family."""
+    try:
+        jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
+
+
 @cache
 def _validator() -> Any:
     return jsonschema_rs.validator_for(schema())
