@@ -94,3 +94,9 @@ def test_a_transform_knows_its_frame_library_only(module: Module):
 def test_no_domain_imports_another(module: Module):
     """Domains meet at ports, never in code."""
     assert not any(name.split(".")[0] == "domains" for name in module.imports)
+
+
+def test_the_story_is_told_without_dagster():
+    """orchestration/story.py imports neither Dagster nor dbt (ADR 0007)."""
+    story = next(m for m in modules() if m.path == "orchestration/story.py")
+    assert not any(name.split(".")[0] in {"dagster", "dbt"} for name in story.imports)
