@@ -125,6 +125,17 @@ def telemetry_off() -> None:
     os.environ["SODA_CORE_TELEMETRY_ENABLED"] = "false"
 
 
+def openlineage_configured() -> bool:
+    """Whether somebody said where lineage goes, in OpenLineage's own variables or file; its client reads them itself."""
+    variables = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE_DISABLED")
+    folders = (Path.cwd(), Path.home() / ".openlineage")
+    return (
+        any(os.environ.get(name) for name in variables)
+        or any(name.startswith("OPENLINEAGE__TRANSPORT") for name in os.environ)
+        or any((folder / "openlineage.yml").is_file() for folder in folders)
+    )
+
+
 def _nearest(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "mesh.toml").is_file():

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry
+from jsonschema_rs import Draft202012, Draft202012Validator, Registry
 
 from lakehouse.address import Address
 from lakehouse.columns import ColumnSource
+from lakehouse.declare import Declarations
 from lakehouse.gate import RuleResult
 from lakehouse.lineage import (
     Catalog,
@@ -28,6 +28,8 @@ from lakehouse.lineage import (
     ParentRun,
     RunRecord,
 )
+from lakehouse.mesh import Mesh
+from lakehouse.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SPEC = Path(os.environ.get("OPENLINEAGE_SPEC") or ROOT.parent / "shared" / "openlineage-spec")
@@ -39,7 +41,7 @@ class Specification:
 
     def __init__(self, folder: Path) -> None:
         self.schemas = {s["$id"]: s for s in (json.loads(f.read_text()) for f in sorted(folder.rglob("*.json")))}
-        self.registry: Registry[Any] = Registry().with_contents(self.schemas.items())
+        self._registry = Registry(list(self.schemas.items()), draft=Draft202012)
 
     def problems(self, event: dict[str, Any]) -> list[str]:
         found = self._problems(event["schemaURL"], event)
@@ -54,8 +56,8 @@ class Specification:
         return found
 
     def _problems(self, url: str, value: object) -> list[str]:
-        judge = Draft202012Validator({"$ref": url}, registry=self.registry, format_checker=FormatChecker())
-        return [f"{url}: {e.json_path}: {e.message}" for e in judge.iter_errors(value)]
+        judge = Draft202012Validator({"$ref": url}, registry=self._registry, validate_formats=True)
+        return [f"{url}: {'.'.join(map(str, e.instance_path))}: {e.message}" for e in judge.iter_errors(value)]
 
     def home_of(self, facet: dict[str, Any]) -> str:
         """The name of the class that the facet extends: where in an event it belongs."""
@@ -76,6 +78,24 @@ def specification() -> Specification:
     if not (SPEC / "OpenLineage.json").is_file():
         pytest.skip(f"the OpenLineage schemas are not at {SPEC}; OPENLINEAGE_SPEC names another folder")
     return Specification(SPEC)
+
+
+@pytest.fixture
+def mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mesh]:
+    """An empty mesh on disk, where nobody said where lineage goes."""
+    for name in list(os.environ):
+        if name.startswith("OPENLINEAGE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mesh.toml").touch()
+    with open_mesh(tmp_path) as opened:
+        yield opened
+
+
+def open_mesh(root: Path) -> Mesh:
+    nothing = Declarations(root=root, domains={}, products={}, problems=())
+    return Mesh.open(Settings(root=root, home=root / ".mesh"), nothing)
 
 
 @pytest.fixture

@@ -1,0 +1,119 @@
+"""Who hears what leaves the outbox? OpenLineage's transport where one is configured, else a file of JSON lines.
+
+A receiver raises Unavailable when it did not take an entry; the entry then stays in the outbox. Next: `outbox.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+from lakehouse.errors import NotInstalled, Unavailable
+from lakehouse.settings import Settings, openlineage_configured
+
+if TYPE_CHECKING:
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.event_v2 import RunEvent
+
+
+class Receiver(Protocol):
+    """Takes entries of one topic, one after the other."""
+
+    def send(self, key: str, body: str) -> None:
+        """Deliver the JSON `body`, or raise Unavailable. `key` is what the entry is about: entries of one key stay in order."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+def lineage_receiver(settings: Settings) -> Receiver:
+    """OpenLineage's client when its own environment or `openlineage.yml` says where events go; else `<home>/lineage/events.jsonl`."""
+    if openlineage_configured():
+        return OpenLineage()
+    return JsonLines(settings.home / "lineage" / "events.jsonl")
+
+
+class JsonLines:
+    """Appends each entry as a line. A line that a crash tore is removed before the next: its entry is still in the outbox."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def send(self, key: str, body: str) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b", buffering=0) as file:
+                _drop_torn_line(file)
+                _append(file, body.encode() + b"\n")
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be written: {error.strerror}", hint="free the disk, or set OPENLINEAGE_URL") from error
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _drop_torn_line(file: IO[bytes]) -> None:
+    if file.tell() == 0:
+        return
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _append(file: IO[bytes], line: bytes) -> None:
+    written = file.write(line)
+    if written < len(line):
+        raise OSError(None, "the disk is full")
+
+
+class OpenLineage:
+    """OpenLineage's own client, configured as its documentation says; half a second to import, so only at the first entry.
+
+    A transport that answers before it has delivered (`async_http`) takes the promise of at-least-once into its own hands.
+    """
+
+    def __init__(self) -> None:
+        self._client: OpenLineageClient | None = None
+
+    def send(self, key: str, body: str) -> None:
+        try:
+            self._client = self._client or _client()
+            self._client.emit(_event(body))
+        except ImportError as error:
+            raise NotInstalled(f"the OpenLineage transport is not installed: {error}", hint="pip install 'openlineage-python'") from error
+        except (OSError, RuntimeError, ValueError, TypeError, LookupError) as error:
+            raise Unavailable(
+                f"OpenLineage's receiver took no event: {error}", hint="look at OPENLINEAGE_URL or openlineage.yml"
+            ) from error
+
+    def close(self) -> None:
+        if self._client:
+            self._client.close(timeout=0)
+            self._client = None
+
+
+def _client() -> OpenLineageClient:
+    from openlineage.client import OpenLineageClient
+
+    return OpenLineageClient()
+
+
+def _event(body: str) -> RunEvent:
+    """The client takes its own classes only; facets stay the dictionaries that they are."""
+    from openlineage.client import event_v2
+
+    told = json.loads(body)
+    return event_v2.RunEvent(
+        eventType=event_v2.RunState(told["eventType"]),
+        eventTime=told["eventTime"],
+        producer=told["producer"],
+        run=event_v2.Run(**told["run"]),
+        job=event_v2.Job(**told["job"]),
+        inputs=[event_v2.InputDataset(**dataset) for dataset in told["inputs"]],
+        outputs=[event_v2.OutputDataset(**dataset) for dataset in told["outputs"]],
+    )
