@@ -6,7 +6,7 @@ Tables are called by their addresses; `landed.<feed>` is what arrived.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,7 @@ def transform(product: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def year(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """All products of 2013, computed once."""
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'; set threads = 2")
@@ -41,7 +41,8 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
         connection.execute(f"create schema {schema}")
     _source_aligned(connection)
     _consumer_aligned(connection)
-    return connection
+    yield connection
+    connection.close()
 
 
 def _land(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
