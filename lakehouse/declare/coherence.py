@@ -11,6 +11,7 @@ from pathlib import Path
 from lakehouse.declare.contract import Contract, Place
 from lakehouse.declare.findings import Findings, suggestion
 from lakehouse.declare.product import Function, OutputPort, Product
+from lakehouse.declare.products import Folder
 from lakehouse.types import Primitive
 
 FRAMES = (
@@ -20,10 +21,11 @@ FRAMES = (
 _DATES = ("date", "timestamp", "timestamptz")
 
 
-def check(product: Product, root: Path, findings: Findings) -> None:
-    """Report where the product contradicts itself."""
-    if (product.folder / "transform.py").exists():
-        _check_functions(product, root, findings)
+def check(folder: Folder, product: Product, root: Path) -> None:
+    """Report, in the folder's findings, where its product contradicts itself."""
+    findings = folder.findings
+    if product.functions or (product.folder / "transform.py").exists():
+        _check_functions(folder, product, root)
     elif product.models:
         _check_models(product, root, findings)
     for port in product.outputs:
@@ -32,32 +34,34 @@ def check(product: Product, root: Path, findings: Findings) -> None:
         _check_retention(port.contract, findings)
 
 
-def _check_functions(product: Product, root: Path, findings: Findings) -> None:
+def _check_functions(folder: Folder, product: Product, root: Path) -> None:
     file = (product.folder / "transform.py").relative_to(root).as_posix()
-    ports, functions = [o.name for o in product.outputs], product.functions
+    findings, functions = folder.findings, product.functions
+    if not functions and any(p.file == file for p in findings.problems):
+        return
     for name, function in functions.items():
         place = Place(file=file, path=f"$.{name}", line=function.line)
-        if name not in ports:
-            near = suggestion(name, [p for p in ports if p not in functions])
+        if name not in folder.outputs:
+            near = suggestion(name, folder.outputs - functions.keys())
             findings.error(place, f"the function {name!r} is no output port", f"{near}; what only helps begins with _")
             continue
-        _check_parameters(function, product, place, findings)
+        _check_parameters(function, folder, place)
         _check_frame(function.returns, f"what {name!r} returns", place, findings)
     for port in product.outputs:
         if port.name not in functions:
             findings.error(port.place, f"the port {port.name!r} has no function", f"write `def {port.name}(...)` in {file}")
     used = {parameter for function in functions.values() for parameter in function.parameters}
-    _warn_unused(product, used, findings)
+    if used <= folder.inputs | folder.outputs:
+        _warn_unused(product, used, findings)
 
 
-def _check_parameters(function: Function, product: Product, place: Place, findings: Findings) -> None:
-    inputs = [i.name for i in product.inputs]
-    siblings = [o.name for o in product.outputs if o.name != function.name]
+def _check_parameters(function: Function, folder: Folder, place: Place) -> None:
+    findings, inputs, siblings = folder.findings, folder.inputs, folder.outputs - {function.name}
     for name, annotation in function.parameters.items():
-        if name not in inputs and name not in siblings:
+        if name not in inputs | siblings:
             what = f"the parameter {name!r} of {function.name!r} is neither an input port nor a sibling port"
-            findings.error(place, what, suggestion(name, [*inputs, *siblings]))
-        elif name in inputs and name in siblings:
+            findings.error(place, what, suggestion(name, inputs | siblings))
+        elif name in inputs & siblings:
             findings.error(place, f"{name!r} is both an input port and a sibling port", "give the input port another name")
         _check_frame(annotation, f"the parameter {name!r} of {function.name!r}", place, findings)
 

@@ -61,7 +61,8 @@ def product_schema() -> Schema:
 def contract_schema() -> Schema:
     """ODCS as its package ships it, and in its places the shape of our own entry."""
     schema: Schema = json.loads(json.dumps(standard.schema()))
-    _, definitions = models_json_schema([(m, "validation") for m in (ContractEntry, *_CONTRACT_ENTRIES.values())])
+    models: tuple[type[BaseModel], ...] = (ContractEntry, *_CONTRACT_ENTRIES.values())
+    _, definitions = models_json_schema([(model, "validation") for model in models])
     schema["$defs"] |= definitions["$defs"]
     holders = {schema["title"]: (schema, ContractEntry)} | {n: (schema["$defs"][n], m) for n, m in _CONTRACT_ENTRIES.items()}
     for holder, model in holders.values():

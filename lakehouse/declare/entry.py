@@ -30,7 +30,12 @@ def shaped(model: type[M], node: Node, findings: Findings) -> M | None:
 
 
 def entry(model: type[M], holder: Node, findings: Findings) -> M:
-    """The lakemesh entry of `holder`; the defaults when there is none. Other vendors' entries are theirs."""
+    """The lakemesh entry of `holder`; the defaults when there is none, or when it is wrong."""
+    return entry_or_none(model, holder, findings) or model()
+
+
+def entry_or_none(model: type[M], holder: Node, findings: Findings) -> M | None:
+    """The lakemesh entry of `holder`, the defaults when there is none; None when it is wrong. Other vendors' entries are theirs."""
     ours = [item for item in holder.nodes("customProperties") if _is_ours(item)]
     named = [item for item in ours if item.text("property") == VENDOR]
     for item in ours:
@@ -40,11 +45,11 @@ def entry(model: type[M], holder: Node, findings: Findings) -> M:
     for item in named[1:]:
         findings.error(item.place(), "a second lakemesh entry", "write all keys into the first one's `value`")
     if not named:
-        return model()
+        return None if ours else model()
     if not isinstance(named[0].get("value"), dict):
         findings.error(named[0].place("value"), "the lakemesh entry's value is no mapping", "write its keys below `value:`")
-        return model()
-    return shaped(model, named[0].node("value"), findings) or model()
+        return None
+    return shaped(model, named[0].node("value"), findings)
 
 
 def _is_ours(item: Node) -> bool:

@@ -27,7 +27,7 @@ def read(root: Path) -> Declarations:
         folders += [products.read(p, root, found or _unknown(path, root)) for p in _folders(path) if _is_product(p, root, findings)]
     for folder in folders:
         if folder.product is not None:
-            coherence.check(folder.product, root, folder.findings)
+            coherence.check(folder, folder.product, root)
     crosscheck.check(folders)
     whole = {f.address: f.product for f in folders if f.product is not None and not f.findings.failed and f.address.domain in domains}
     return Declarations(

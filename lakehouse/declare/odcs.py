@@ -86,12 +86,12 @@ def _check_head(root: Node, address: Address, findings: Findings) -> None:
         findings.documented_only(root.place("team"), "the team of a contract", "the team of the product or its domain answers for it")
 
 
-def agree(node: Node, key: str, truth: str, findings: Findings) -> None:
-    """What the path already says may be repeated, but not contradicted."""
+def agree(node: Node, key: str, truth: str, findings: Findings, said_by: str = "the path") -> None:
+    """What is already said elsewhere may be repeated, but not contradicted."""
     given = node.text(key)
     if key in node and _slug(given) != truth:
         findings.error(
-            node.place(key), f"{key} {given!r} contradicts the path, which says {truth!r}", f"write `{key}: {truth}`, or leave it out"
+            node.place(key), f"{key} {given!r} contradicts {said_by}, which says {truth!r}", f"write `{key}: {truth}`, or leave it out"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lakehouse.address import NAME, Address, name_problem
 from lakehouse.declare import document, odcs, standard
 from lakehouse.declare.contract import Contract
-from lakehouse.declare.entry import entry
+from lakehouse.declare.entry import entry, entry_or_none
 from lakehouse.declare.findings import Findings
 from lakehouse.declare.node import Node
 from lakehouse.declare.product import Dialect, FileSource, InputPort, OutputPort, Status
@@ -20,7 +20,7 @@ from lakehouse.declare.vendor import Files, InputPortEntry, OutputPortEntry
 _PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
 
 
-def output_port(node: Node, product: Address, folder: Path, root: Path, status: Status, findings: Findings) -> OutputPort | None:
+def output_port(node: Node, product: Address, folder: Path, root: Path, status: Status | None, findings: Findings) -> OutputPort | None:
     """An output port and its contract; None when the contract cannot be understood."""
     name = node.text("name")
     _check_name(node, product, findings)
@@ -50,13 +50,14 @@ def _check_name(node: Node, product: Address, findings: Findings) -> None:
         findings.error(node.place("name"), f"{name!r} does not begin with the product's name", f"call it {product.port}_{name}")
 
 
-def _contract(path: Path, root: Path, address: Address, product: Address, status: Status, findings: Findings) -> Contract | None:
+def _contract(path: Path, root: Path, address: Address, product: Address, status: Status | None, findings: Findings) -> Contract | None:
     found = document.read(path, root, findings)
     if found is None or not standard.check(found, findings):
         return None
     node = Node.root(found)
     odcs.agree(node, "dataProduct", product.port if "." not in node.text("dataProduct") else str(product), findings)
-    odcs.agree(node, "status", status, findings)
+    if status is not None:
+        odcs.agree(node, "status", status, findings, said_by="the product")
     return odcs.compile_contract(node, address, findings)
 
 
@@ -73,8 +74,10 @@ def input_port(node: Node, product: Address, folder: Path, root: Path, main: Con
     name = node.text("name")
     if problem := name_problem(name):
         findings.error(node.place("name"), problem, "rename the input port")
-    ours = entry(InputPortEntry, node, findings)
+    ours = entry_or_none(InputPortEntry, node, findings)
     address = _address(node, findings)
+    if ours is None:
+        return None
     if (ours.source is None) == (address is None and "contractId" not in node):
         hint = "either `contractId: domain.port` or `source` in the lakemesh entry"
         findings.error(node.place("name"), f"{name!r} must read exactly one thing", hint)

@@ -26,11 +26,16 @@ _STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
 
 @dataclass(slots=True, kw_only=True)
 class Folder:
-    """One product folder as it was read: the product, if it could be understood, and what was found on the way."""
+    """One product folder as it was read: the product, if it could be understood, and what was found on the way.
+
+    `inputs` and `outputs` are the names it declares, `claimed` the ports it has contracts for, understood or not.
+    """
 
     address: Address
     place: Place
     product: Product | None = None
+    inputs: frozenset[str] = frozenset()
+    outputs: frozenset[str] = frozenset()
     claimed: frozenset[Address] = frozenset()
     findings: Findings = field(default_factory=Findings)
 
@@ -43,8 +48,12 @@ def read(folder: Path, root: Path, domain: Domain) -> Folder:
         read.findings.error(Place(file=relative), problem, "rename the folder")
     found = document.read(folder / FILE, root, read.findings)
     read.claimed = frozenset(Address(domain.name, p.name.partition(".")[0]) for p in folder.glob("*.odcs.yaml"))
-    if found is not None and shaped(DataProduct, Node.root(found), read.findings) is not None:
-        read.product = _Reader(folder, root, domain, Node.root(found), read.findings).product()
+    if found is None:
+        return read
+    node = Node.root(found)
+    read.inputs, read.outputs = (frozenset(p.text("name") for p in node.nodes(key)) for key in ("inputPorts", "outputPorts"))
+    if shaped(DataProduct, node, read.findings) is not None:
+        read.product = _Reader(folder, root, domain, node, read.findings).product()
     return read
 
 
@@ -69,7 +78,7 @@ class _Reader:
             address=self.address,
             folder=self.folder,
             version=self.node.text("version"),
-            status=status,
+            status=status or "active",
             title=self.node.text("name") or self.folder.name.replace("_", " "),
             purpose=self.node.node("description").text("purpose"),
             team=self._team(),
@@ -89,14 +98,14 @@ class _Reader:
         if not odcs.VERSION.fullmatch(self.node.text("version")):
             self.findings.error(self.node.place("version"), f"{self.node.text('version')!r} is no version", 'write three numbers: "1.0.0"')
 
-    def _status(self) -> Status:
+    def _status(self) -> Status | None:
         given = self.node.text("status")
         if given not in _STATUSES:
             what = f"{given!r} is no status" if given else "'status' is missing"
             self.findings.error(self.node.place("status"), what, suggestion(given, _STATUSES))
-        return _STATUSES.get(given, "draft")
+        return _STATUSES.get(given)
 
-    def _successor(self, status: Status) -> str | None:
+    def _successor(self, status: Status | None) -> str | None:
         successor = entry(ProductEntry, self.node, self.findings).successor
         if status == "retired" and successor is None:
             self.findings.warning(
@@ -111,7 +120,7 @@ class _Reader:
         members = tuple(m.text("username") for m in team.nodes("members"))
         return Team(name=team.text("name") or self.domain.team.name, members=members or self.domain.team.members)
 
-    def _outputs(self, functions: dict[str, Function], status: Status) -> tuple[OutputPort, ...]:
+    def _outputs(self, functions: dict[str, Function], status: Status | None) -> tuple[OutputPort, ...]:
         nodes = self.node.nodes("outputPorts")
         if not nodes:
             self.findings.error(self.node.place("outputPorts"), "has no output port", "a product promises at least one data set")
