@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyiceberg
 from pyiceberg.catalog.sql import SqlCatalog
@@ -21,7 +20,7 @@ from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.update import AssertCreate, AssertTableUUID, RemoveSnapshotsUpdate
+from pyiceberg.table.update import AssertCreate, AssertTableUUID, RemoveSnapshotsUpdate, TableRequirement
 from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
@@ -172,10 +171,10 @@ def commit(
 
 def _write_metadata(catalog: SqlCatalog, table: StagedTable) -> tuple[StagedTable, Committed]:
     transaction = table.transaction
-    requirement: Any = AssertTableUUID(uuid=table.base.metadata.table_uuid) if table.base else AssertCreate()
-    next_state = catalog._update_and_stage_table(
-        table.base, table.address.identifier, (*transaction._requirements, requirement), transaction._updates
-    )
+    needed: tuple[TableRequirement, ...] = (AssertCreate(),)
+    if table.base is not None:
+        needed = (*transaction._requirements, AssertTableUUID(uuid=table.base.metadata.table_uuid))
+    next_state = catalog._update_and_stage_table(table.base, table.address.identifier, needed, transaction._updates)
     catalog._write_metadata(next_state.metadata, next_state.io, next_state.metadata_location)
     return table, Committed(table.address, next_state.metadata, next_state.metadata_location)
 

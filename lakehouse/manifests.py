@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, read_manifest_list
 from pyiceberg.schema import Schema
 from pyiceberg.types import PrimitiveType
+from pyiceberg.utils.datetime import date_to_days, datetime_to_micros, time_to_micros
 
 from lakehouse.errors import Damaged, Unavailable
 
@@ -90,6 +92,19 @@ def _missing(path: str, error: Exception) -> Damaged:
         f"{path} is missing or unreadable: {error}",
         hint="mesh verify names every damaged file; mesh rollback goes back to an earlier publication",
     )
+
+
+def stored(value: Any) -> Any:
+    """A Python value as pyiceberg's bounds represent it: days for dates, microseconds for instants and times."""
+    match value:
+        case datetime():
+            return datetime_to_micros(value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None))
+        case date():
+            return date_to_days(value)
+        case time():
+            return time_to_micros(value)
+        case _:
+            return value
 
 
 def _bounds(file: DataFile, id: int, kind: PrimitiveType) -> Bounds | None:

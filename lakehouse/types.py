@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PrimitiveName = Literal[
-    "boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "string", "uuid", "binary"
-]
+PrimitiveName = Literal["boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "string", "uuid", "binary"]
 
 _DUCKDB: dict[str, str] = {
     "boolean": "BOOLEAN",

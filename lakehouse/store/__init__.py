@@ -5,7 +5,7 @@ new states are one transaction. Only this room and `commit.py` know its SQL. Nex
 """
 
 from lakehouse.store.engine import open_engine
-from lakehouse.store.records import Batch, Holder, Lease, Pin, PortState, Publication, State
+from lakehouse.store.records import Arrival, Batch, Holder, Lease, Pin, PortState, Publication, State
 from lakehouse.store.store import Store
 
-__all__ = ["Batch", "Holder", "Lease", "Pin", "PortState", "Publication", "State", "Store", "open_engine"]
+__all__ = ["Arrival", "Batch", "Holder", "Lease", "Pin", "PortState", "Publication", "State", "Store", "open_engine"]

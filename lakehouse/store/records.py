@@ -50,7 +50,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What a product showed from `at` on: all of its ports at once. Immutable. `inputs` maps input port -> publication id."""
+    """What a product showed from `at` on: all of its ports at once. Immutable.
+
+    `inputs` maps input port -> publication id; `number` counts the product's publications from 1.
+    """
 
     id: str
     product: Address
@@ -63,7 +66,7 @@ class Publication:
     inputs: dict[str, str]
     batches: tuple[str, ...]
     restores: str | None = None
-    sequence: int = 0
+    number: int = 1
     withdrawn: bool = False
     expired: bool = False
 
@@ -83,9 +86,6 @@ class Batch:
     product: Address
     input_port: str
     name: str
-    location: str
-    stamp: str
-    digest: str
     partition: str | None
     state: State
     at: datetime
@@ -97,6 +97,17 @@ class Batch:
     attempt: str | None = None
     reason: str | None = None
     staged: dict[str, list[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A file as it was when it arrived: `stamp` tells cheaply, `digest` (sha256) surely whether it is still the same."""
+
+    name: str
+    location: str
+    stamp: str
+    digest: str
+    batch: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

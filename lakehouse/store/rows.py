@@ -36,7 +36,7 @@ def publication(row: Any, states: Sequence[Any]) -> Publication:
         inputs=json.loads(row.inputs),
         batches=tuple(json.loads(row.batches)),
         restores=row.restores,
-        sequence=row.seq,
+        number=row.number,
         withdrawn=bool(row.withdrawn),
         expired=bool(row.expired),
     )
@@ -46,6 +46,7 @@ def from_publication(p: Publication) -> dict[str, object]:
     return {
         "id": p.id,
         "product": str(p.product),
+        "number": p.number,
         "kind": p.kind,
         "at": millis(p.at),
         "run_id": p.run_id,

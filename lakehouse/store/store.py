@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lakehouse.address import Address
 from lakehouse.store import rows, tables
 from lakehouse.store.engine import reading, writing
-from lakehouse.store.records import Batch, Lease, Pin, Publication, State
+from lakehouse.store.records import Arrival, Batch, Lease, Pin, Publication, State
 
 
 class Store:
@@ -133,6 +134,30 @@ class Store:
         values = rows.from_batch(batch)
         con.execute(upsert(tables.batches).values(values).on_conflict_do_update(index_elements=["product", "id"], set_=values))
 
+    def arrivals(self, product: Address, input_port: str, *, names: Sequence[str] = (), digests: Sequence[str] = ()) -> tuple[Arrival, ...]:
+        """What is known of files by their names or their content."""
+        of = tables.arrivals.c
+        with self.reading() as con:
+            found: list[Row[Any]] = []
+            for column, values in ((of.name, names), (of.digest, digests)):
+                for start in range(0, len(values), 500):
+                    mine = and_(of.product == str(product), of.input_port == input_port, column.in_(values[start : start + 500]))
+                    found += con.execute(select(of.name, of.location, of.stamp, of.digest, of.batch).where(mine)).all()
+            return tuple(Arrival(**row._mapping) for row in found)
+
+    def arrivals_of(self, product: Address, batch: str) -> tuple[Arrival, ...]:
+        """The files of a batch, in name order."""
+        of = tables.arrivals.c
+        with self.reading() as con:
+            mine = and_(of.product == str(product), of.batch == batch)
+            found = con.execute(select(of.name, of.location, of.stamp, of.digest, of.batch).where(mine).order_by(of.name)).all()
+            return tuple(Arrival(**row._mapping) for row in found)
+
+    def put_arrival(self, con: Connection, product: Address, input_port: str, arrival: Arrival) -> None:
+        values = {**asdict(arrival), "product": str(product), "input_port": input_port}
+        key = ["product", "input_port", "name", "digest"]
+        con.execute(upsert(tables.arrivals).values(values).on_conflict_do_update(index_elements=key, set_=values))
+
     # pins and leases
 
     def pin(self, con: Connection, product: Address, address: Address) -> Pin | None:
@@ -203,12 +228,6 @@ class Store:
         """Drop what was delivered before `before`; say how many entries went."""
         with self.writing() as con:
             return con.execute(delete(tables.outbox).where(tables.outbox.c.delivered < rows.millis(before))).rowcount
-
-    def count(self, product: Address) -> int:
-        """How many publications a product has had."""
-        with self.reading() as con:
-            counted = select(func.count()).select_from(tables.publications).where(tables.publications.c.product == str(product))
-            return con.execute(counted).scalar_one()
 
     def amend(self, con: Connection, batch: Batch, *, published: int = 0, quarantined: int = 0, discarded: int = 0) -> None:
         """Move rows of a batch between published, quarantined and discarded (replay, discard)."""

@@ -5,7 +5,7 @@ Next: `records.py` has the shapes the rest of the platform sees.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData()
 
@@ -15,6 +15,7 @@ publications = Table(
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("product", String, nullable=False),
+    Column("number", Integer, nullable=False),
     Column("kind", String, nullable=False),
     Column("at", Integer, nullable=False),
     Column("run_id", String, nullable=False),
@@ -60,9 +61,6 @@ batches = Table(
     Column("id", String, primary_key=True),
     Column("input_port", String, nullable=False),
     Column("name", String, nullable=False),
-    Column("location", String, nullable=False),
-    Column("stamp", String, nullable=False),
-    Column("digest", String, nullable=False),
     Column("partition", String),
     Column("state", String, nullable=False),
     Column("at", Integer, nullable=False),
@@ -74,8 +72,21 @@ batches = Table(
     Column("attempt", String),
     Column("reason", Text),
     Column("staged", Text),
-    Index("batches_by_name", "product", "input_port", "name"),
     Index("batches_by_state", "product", "state"),
+)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("product", String, primary_key=True),
+    Column("input_port", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("location", String, nullable=False),
+    Column("stamp", String, nullable=False),
+    Column("batch", String, nullable=False),
+    Index("arrivals_by_digest", "product", "input_port", "digest"),
+    Index("arrivals_by_batch", "product", "batch"),
 )
 
 leases = Table(
@@ -88,7 +99,7 @@ leases = Table(
     Column("holder", String, nullable=False),
     Column("expires", Float, nullable=False),
     Column("publications", Text, nullable=False),
-    Index("one_writer", "subject", unique=True, sqlite_where=Column("kind", String) == "product"),
+    Index("one_writer", "subject", unique=True, sqlite_where=text("kind = 'product'")),
 )
 
 reports = Table(

@@ -1,0 +1,144 @@
+"""Which deliveries are still to be taken: identity by content, states, and what a second arrival of a known path means.
+
+Pure but for the store's answers and the digests of new files. Next: `pins.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lakehouse.declare.product import InputPort, Product
+from lakehouse.errors import BatchRefused, WrongUse
+from lakehouse.sources import Delivery, Source
+from lakehouse.store import Arrival, Batch, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A batch that is to be taken now, with its files. `refusal` says why it cannot be taken as it is."""
+
+    batch: Batch
+    deliveries: tuple[Delivery, ...]
+    arrivals: tuple[Arrival, ...]
+    refusal: BatchRefused | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a run was asked to take: one batch by (the beginning of) its id, partitions from `first` to `last`, rejected ones again."""
+
+    batch: str | None = None
+    first: str | None = None
+    last: str | None = None
+    force: bool = False
+
+    def covers(self, partition: str | None) -> bool:
+        if self.first is None and self.last is None:
+            return True
+        return partition is not None and (self.first or partition) <= partition <= (self.last or partition)
+
+
+def batch_id(input_port: str, digests: Iterable[str]) -> str:
+    """16 hex digits: the input port and the content."""
+    return hashlib.sha256("\n".join([input_port, *sorted(digests)]).encode()).hexdigest()[:16]
+
+
+def due(store: Store, product: Product, port: InputPort, source: Source, wanted: Wanted, *, attempt: str, now: datetime) -> list[Due]:
+    """The batches of an input port that a run should take, in arrival order. `attempt` tells code and contract of this try."""
+    if wanted.batch:
+        return [_by_name(store, product, port, source, wanted.batch)]
+    there = [d for d in source.deliveries() if wanted.covers(d.partition)]
+    fresh = [*_fresh(store, product, port, source, there)]
+    if product.main.write == "overwrite" and fresh:
+        fresh = [(d, source.digest(d)) for d in there]
+    together = port.batch == "all" or product.main.write == "overwrite"
+    groups = [fresh] if together and fresh else [[f] for f in fresh]
+    new = [_new(store, product, port, group, now) for group in groups]
+    again = _again(store, product, port, there, wanted, attempt)
+    return sorted([*again, *new], key=lambda d: d.deliveries[0].name)
+
+
+def _fresh(store: Store, product: Product, port: InputPort, source: Source, there: Sequence[Delivery]) -> Iterable[tuple[Delivery, str]]:
+    """Deliveries whose content was never seen, each once."""
+    known = store.arrivals(product.address, port.name, names=[d.name for d in there])
+    stamps = {(a.name, a.stamp) for a in known}
+    looked = [(d, source.digest(d)) for d in there if (d.name, d.stamp) not in stamps]
+    seen = {a.digest for a in store.arrivals(product.address, port.name, digests=[digest for _, digest in looked])}
+    for delivery, digest in looked:
+        if digest not in seen:
+            seen.add(digest)
+            yield delivery, digest
+
+
+def _new(store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]], now: datetime) -> Due:
+    id = batch_id(port.name, [digest for _, digest in group])
+    first, last = group[0][0], group[-1][0]
+    name = first.name if len(group) == 1 else f"{first.name} … {last.name} ({len(group)} files)"
+    batch = Batch(id=id, product=product.address, input_port=port.name, name=name, partition=first.partition, state="pending", at=now)
+    arrivals = tuple(Arrival(name=d.name, location=d.location, stamp=d.stamp, digest=g, batch=id) for d, g in group)
+    return Due(batch=batch, deliveries=tuple(d for d, _ in group), arrivals=arrivals, refusal=_refusal(store, product, port, group))
+
+
+def _refusal(store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]]) -> BatchRefused | None:
+    """An append cannot take back rows: new content under a path that was published is refused, with the way out."""
+    if product.main.write != "append":
+        return None
+    for delivery, _ in group:
+        for before in store.arrivals(product.address, port.name, names=[delivery.name]):
+            batch = store.batch(product.address, before.batch)
+            if batch and batch.state == "published":
+                return BatchRefused(
+                    f"{delivery.name} was published with other content (batch {batch.id}), and {product.address} is append-only",
+                    place=delivery.location,
+                    hint=f"deliver the correction under a new name, or mesh rollback {product.address} before it, or declare write: overwrite_partitions",
+                )
+    return None
+
+
+def _again(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted, attempt: str) -> list[Due]:
+    """Batches that are known but not done: interrupted ones, and rejected ones whose code or contract has changed."""
+    by_name = {d.name: d for d in there}
+    open_batches = [*store.batches(product.address, "pending"), *store.batches(product.address, "rejected")]
+    found = []
+    for batch in open_batches:
+        arrivals = store.arrivals_of(product.address, batch.id)
+        same = [by_name[a.name] for a in arrivals if a.name in by_name and by_name[a.name].stamp == a.stamp]
+        retry = batch.state == "pending" or batch.attempt != attempt or wanted.force
+        if batch.input_port == port.name and arrivals and len(same) == len(arrivals) and retry:
+            found.append(Due(batch=batch, deliveries=tuple(same), arrivals=arrivals))
+    return found
+
+
+def _by_name(store: Store, product: Product, port: InputPort, source: Source, id: str) -> Due:
+    """One batch by the beginning of its id, also a discarded or withdrawn one; a published append is never taken twice."""
+    batch = find(store, product, id)
+    if batch.state == "published" and product.main.write == "append":
+        raise BatchRefused(f"batch {batch.id} ({batch.name}) is published", hint=f"mesh rollback {product.address} takes it back first")
+    arrivals = store.arrivals_of(product.address, batch.id)
+    there = {d.name: d for d in source.deliveries()}
+    missing = [a.name for a in arrivals if a.name not in there]
+    if missing or not arrivals:
+        raise BatchRefused(f"batch {batch.id}: {', '.join(missing) or batch.name} is no longer there", hint="deliver it again")
+    return Due(batch=replace(batch, state="pending"), deliveries=tuple(there[a.name] for a in arrivals), arrivals=arrivals)
+
+
+def find(store: Store, product: Product, id: str) -> Batch:
+    """The batch whose id begins with `id`, or WrongUse."""
+    matching = [b for b in store.batches(product.address) if b.id.startswith(id)]
+    if len(matching) != 1:
+        raise WrongUse(f"{product.address} has {len(matching) or 'no'} batches {id!r}", hint=f"mesh batches {product.address} lists them")
+    return matching[0]
+
+
+def discard(store: Store, product: Product, id: str, *, reason: str, now: datetime) -> Batch:
+    """Give a rejected or pending batch up; its rows count as discarded."""
+    batch = find(store, product, id)
+    if batch.state not in ("rejected", "pending"):
+        raise WrongUse(f"batch {batch.id} is {batch.state}", hint="only a rejected or pending batch can be discarded")
+    given_up = replace(batch, state="discarded", reason=reason, discarded=batch.delivered, at=now)
+    with store.writing() as con:
+        store.put_batch(con, given_up)
+    return given_up

@@ -1,0 +1,86 @@
+"""An opened mesh: its declarations, store, catalog and clock in one hand.
+
+Next: `pins.py`, `publish.py`, `read.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
+
+import duckdb
+from pyiceberg.catalog.sql import SqlCatalog
+
+from lakehouse.address import Address
+from lakehouse.catalogs import open_catalog
+from lakehouse.declare import Declarations, load
+from lakehouse.declare.product import Product
+from lakehouse.errors import WrongUse
+from lakehouse.faults import Faults
+from lakehouse.manifests import Manifests
+from lakehouse.settings import Settings
+from lakehouse.store import Store
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Mesh:
+    """A mesh at work. `now` gives aware UTC datetimes; logic takes its answer as an argument."""
+
+    settings: Settings
+    declarations: Declarations
+    catalog: SqlCatalog
+    store: Store
+    manifests: Manifests
+    now: Callable[[], datetime] = utc_now
+    faults: Faults = field(default_factory=Faults)
+
+    @classmethod
+    def open(cls, settings: Settings, declarations: Declarations | None = None, now: Callable[[], datetime] = utc_now) -> Self:
+        """Open the mesh of `settings`; declarations are read from its root unless they are given."""
+        catalog, store = open_catalog(settings)
+        io = catalog._load_file_io(location=catalog.properties["warehouse"])
+        return cls(
+            settings=settings,
+            declarations=declarations or load(settings.root),
+            catalog=catalog,
+            store=store,
+            manifests=Manifests(io),
+            now=now,
+            faults=Faults.parse(settings.fault),
+        )
+
+    def close(self) -> None:
+        self.store.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def product(self, address: Address) -> Product:
+        """The product whose main port is `address`, or WrongUse."""
+        found = self.declarations.products.get(address)
+        if found is None:
+            raise WrongUse(
+                f"no product {address} in this mesh", hint="mesh show lists the products; mesh check says what is wrong with one"
+            )
+        return found
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB of its own: in UTC, within the settings' limits, spilling below the mesh's home."""
+        engine = self.settings.engine
+        spill = self.settings.home / "spill"
+        connection = duckdb.connect(
+            config={"memory_limit": engine.memory_limit, "threads": engine.threads, "temp_directory": str(spill)}
+        )
+        connection.execute("set TimeZone = 'UTC'")
+        # with this optimizer try_cast raises where it should give NULL when the raw column is otherwise unused
+        connection.execute("set disabled_optimizers = 'type_pushdown'")
+        return connection

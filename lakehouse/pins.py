@@ -1,0 +1,107 @@
+"""One consistent read of what a run depends on, and the leases that keep it there.
+
+A product has one writer at a time; readers keep the publications they read from being collected. A lease of a process that
+is gone counts for nothing, and who takes over cleans up after it. Next: `publish.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Literal
+
+import psutil
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
+
+from lakehouse.address import Address
+from lakehouse.errors import Unavailable
+from lakehouse.mesh import Mesh
+from lakehouse.store import Holder, Lease, Pin
+
+
+class _Busy(Unavailable):
+    """Another run holds the product."""
+
+
+def this_process() -> Holder:
+    return Holder(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
+
+
+def alive(lease: Lease, mesh: Mesh) -> bool:
+    """Whether the lease's process still runs; for another machine's, whether it has not expired."""
+    if lease.holder.host != socket.gethostname():
+        return lease.expires > mesh.now()
+    try:
+        return abs(psutil.Process(lease.holder.pid).create_time() - lease.holder.started) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def writing(mesh: Mesh, product: Address, run_id: str, recover: Callable[[Mesh, Address], None]) -> Iterator[None]:
+    """Be the one writer of `product`; waits `publishing.wait` seconds for another run, and calls `recover` after a dead one."""
+    lease = _new("product", product, run_id, mesh)
+    attempts = Retrying(
+        stop=stop_after_delay(mesh.settings.publishing.wait),
+        wait=wait_random(0.01, 0.1),
+        retry=retry_if_exception_type(_Busy),
+        reraise=True,
+    )
+    after_a_death = attempts(_take, mesh, lease)
+    try:
+        if after_a_death:
+            recover(mesh, product)
+        yield
+    finally:
+        _end(mesh, lease.id)
+
+
+def _take(mesh: Mesh, lease: Lease) -> bool:
+    """Take the lease, or raise _Busy; say whether a dead run's lease was in the way."""
+    with mesh.store.writing() as con:
+        others = mesh.store.leases(con, Address.parse(lease.subject))
+        held = [o for o in others if o.kind == "product" and alive(o, mesh)]
+        if held:
+            raise _Busy(
+                f"{lease.subject} is being written by run {held[0].run_id} (process {held[0].holder.pid})",
+                hint="wait for it, or raise [publishing] wait",
+            )
+        for dead in others:
+            mesh.store.end_lease(con, dead.id)
+        mesh.store.put_lease(con, lease)
+        return bool(others)
+
+
+@contextmanager
+def pinned(mesh: Mesh, wanted: Mapping[Address, Address], run_id: str) -> Iterator[dict[Address, Pin]]:
+    """Pin ports (port -> its product) in one read of the store, and keep their files while inside. Unpublished ports are left out."""
+    lease = _new("read", Address("mesh", "readers"), run_id, mesh)
+    with mesh.store.writing() as con:
+        found = {port: mesh.store.pin(con, product, port) for port, product in wanted.items()}
+        pins = {port: pin for port, pin in found.items() if pin}
+        mesh.store.put_lease(con, replace(lease, publications=tuple(sorted({p.publication for p in pins.values()}))))
+    try:
+        yield pins
+    finally:
+        _end(mesh, lease.id)
+
+
+def _new(kind: Literal["product", "read"], subject: Address, run_id: str, mesh: Mesh) -> Lease:
+    return Lease(
+        id=uuid.uuid4().hex,
+        kind=kind,
+        subject=str(subject),
+        run_id=run_id,
+        holder=this_process(),
+        expires=mesh.now() + timedelta(seconds=mesh.settings.publishing.lease),
+    )
+
+
+def _end(mesh: Mesh, lease: str) -> None:
+    with mesh.store.writing() as con:
+        mesh.store.end_lease(con, lease)

@@ -1,0 +1,186 @@
+"""Publish: make a staged state current, all ports of the product at once or none, and write down that it happened.
+
+The only writer of output ports. What is visible, the publication record, the batches' states and what lineage has to say
+about it are one transaction. Next: `read.py`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from lakehouse.address import Address
+from lakehouse.commit import Committed, StagedTable, commit
+from lakehouse.declare.contract import Contract
+from lakehouse.diff import contract_to_json, fingerprint
+from lakehouse.gate import GateReport
+from lakehouse.mesh import Mesh
+from lakehouse.stage import Stage
+from lakehouse.store import Batch, PortState, Publication
+from lakehouse.store.records import Kind
+
+_REPORT = TypeAdapter(GateReport)
+SNAPSHOTS_LISTED = 20
+"""How many snapshots a table's metadata goes on listing; older publications are read by their own manifest lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a publication remembers about the run that made it. `events` are lineage events, told after the commit."""
+
+    kind: Kind
+    at: datetime
+    code_version: str
+    fingerprint: str
+    inputs: Mapping[str, str]
+    batches: Sequence[Batch]
+    restores: str | None = None
+
+
+def new_publication_id(at: datetime) -> str:
+    """An id that sorts by time: 12 hex digits of milliseconds, 8 of chance."""
+    return f"{int(at.timestamp() * 1000):012x}{uuid.uuid4().hex[:8]}"
+
+
+def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequence[Mapping[str, object]] = ()) -> Publication:
+    """Make the staged state current, or raise PublishConflict with nothing changed. The report must not block."""
+    if report.blocked:
+        raise ValueError("a blocked state cannot be published")
+    mesh = stage.mesh
+    mesh.faults.at("k4")
+    current = mesh.store.current(stage.product.address)
+    _keep_metadata_short(mesh, stage.tables(), current)
+    id = new_publication_id(facts.at)
+    made: list[Publication] = []
+
+    def record(con: Connection, done: Sequence[Committed]) -> None:
+        publication = _publication(id, stage, facts, done, current)
+        mesh.store.record(con, publication)
+        for port in stage.ports.values():
+            _keep_contract(mesh, con, port.port.contract)
+        for batch in _settled(stage, facts.batches, id):
+            mesh.store.put_batch(con, batch)
+        keep_report(mesh, con, stage, report, publication=id, at=facts.at)
+        for event in events:
+            mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
+        made.append(publication)
+
+    commit(mesh.catalog, stage.tables(), record, fault=mesh.faults.at)
+    return made[0]
+
+
+def reject(
+    stage: Stage, report: GateReport, batches: Sequence[Batch], *, at: datetime, attempt: str, events: Sequence[Mapping[str, object]] = ()
+) -> None:
+    """Leave main as it was; keep the staged files for inspection, and the reason with each batch."""
+    reason = "; ".join(f"{r.rule}: {r.message}" for p in report.ports for r in p.rules if r.blocks)
+    staged = {str(p.address): [f.file_path for f in p.batch] for p in stage.ports.values()}
+    with stage.mesh.store.writing() as con:
+        for batch in batches:
+            stage.mesh.store.put_batch(con, replace(batch, state="rejected", reason=reason, attempt=attempt, staged=staged))
+        keep_report(stage.mesh, con, stage, report, publication=None, at=at)
+        for event in events:
+            stage.mesh.store.say(con, "lineage", stage.run_id, event, at)
+
+
+def keep_report(mesh: Mesh, con: Connection, stage: Stage, report: GateReport, *, publication: str | None, at: datetime) -> None:
+    mesh.store.keep_report(
+        con,
+        product=stage.product.address,
+        run_id=stage.run_id,
+        batch=stage.batch,
+        publication=publication,
+        at=at,
+        body=_REPORT.dump_json(report).decode(),
+    )
+
+
+def report_from_json(body: str) -> GateReport:
+    return _REPORT.validate_json(body)
+
+
+def abandon(stage: Stage) -> None:
+    """Remove what a run staged and will not publish: its data files and the manifests that nothing points at."""
+    for table in stage.tables():
+        for file in table.added:
+            table.io.delete(file.file_path)
+        base = table.base.metadata.current_snapshot() if table.base else None
+        known = {m.manifest_path for m in stage.mesh.manifests.manifests(base.manifest_list if base else None)}
+        for manifest in stage.mesh.manifests.manifests(table.manifest_list):
+            if manifest.manifest_path not in known:
+                table.io.delete(manifest.manifest_path)
+        if table.manifest_list and (base is None or table.manifest_list != base.manifest_list):
+            table.io.delete(table.manifest_list)
+
+
+def _keep_metadata_short(mesh: Mesh, tables: Sequence[StagedTable], current: Publication | None) -> None:
+    """Commits cost more with every snapshot listed: every so often, list the newest only. No file goes here."""
+    if current is None or current.number % mesh.settings.publishing.expire_every:
+        return
+    for table in tables:
+        newest = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)[-SNAPSHOTS_LISTED:]
+        table.expire(s.snapshot_id for s in newest)
+
+
+def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Committed], current: Publication | None) -> Publication:
+    committed = {c.address: c for c in done}
+    states = [_state(p.table, p.port.contract, committed, p.rows, p.total_rows, p.aside + p.unread) for p in stage.ports.values()]
+    written = {s.address for s in states}
+    carried = [replace(s, changed=False, rows=0, quarantined=0) for s in current.ports if s.address not in written] if current else []
+    return Publication(
+        id=id,
+        product=stage.product.address,
+        kind=facts.kind,
+        at=facts.at,
+        run_id=stage.run_id,
+        code_version=facts.code_version,
+        fingerprint=facts.fingerprint,
+        ports=(*states, *carried),
+        inputs=dict(facts.inputs),
+        batches=tuple(b.id for b in facts.batches),
+        restores=facts.restores,
+        number=current.number + 1 if current else 1,
+    )
+
+
+def _state(
+    table: StagedTable, contract: Contract, committed: Mapping[Address, Committed], rows: int, total: int, quarantined: int
+) -> PortState:
+    done = committed.get(table.address)
+    metadata = done.metadata if done else table.metadata
+    snapshot = metadata.current_snapshot()
+    location = done.metadata_location if done else (table.base.metadata_location if table.base else "")
+    return PortState(
+        address=contract.address,
+        snapshot_id=snapshot.snapshot_id if snapshot else None,
+        schema_id=metadata.current_schema_id,
+        metadata_location=location,
+        manifest_list=snapshot.manifest_list if snapshot else None,
+        contract_version=contract.version,
+        contract=fingerprint(contract),
+        rows=rows,
+        total_rows=total,
+        quarantined=quarantined,
+        changed=done is not None,
+    )
+
+
+def _keep_contract(mesh: Mesh, con: Connection, contract: Contract) -> None:
+    mesh.store.keep_contract(con, fingerprint(contract), contract.address, contract_to_json(contract))
+
+
+def _settled(stage: Stage, batches: Sequence[Batch], publication: str) -> list[Batch]:
+    """The batches as they stand once this is published; the counts are the main port's."""
+    main = stage.ports[stage.product.main.name]
+    rows, aside = main.rows + main.skipped, main.aside + main.unread
+    return [
+        replace(
+            b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, attempt=None, staged=None
+        )
+        for b in batches
+    ]

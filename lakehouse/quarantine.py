@@ -1,0 +1,152 @@
+"""Rows set aside: kept with rule, reason, origin and batch in the port's own quarantine table, which only its owner reads.
+
+`keep` writes them as part of a publication; listing, replay and discard are the way back.
+Next: `publish.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+from pyiceberg.manifest import DataFile
+
+from lakehouse.address import Address
+from lakehouse.commit import StagedTable, load
+from lakehouse.declare.contract import Column, Contract, Place
+from lakehouse.errors import WrongUse
+from lakehouse.mesh import Mesh
+from lakehouse.rules import RowRule
+from lakehouse.scan import paths, scan
+from lakehouse.sources import Rejected
+from lakehouse.types import Primitive, literal, quote
+from lakehouse.write import SetAside, split
+
+_PLACE = Place(file="lakehouse/quarantine.py")
+_COLUMNS = ("id", "rule", "reason", "origin", "batch", "partition", "file", "line", "row", "at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinedRow:
+    """One row set aside. `row` is its JSON for origin output, the raw text for origin source; `line` counts from 1 in `file`."""
+
+    id: str
+    rule: str
+    reason: str
+    origin: Literal["source", "output"]
+    batch: str
+    partition: str | None
+    file: str | None
+    line: int | None
+    row: str
+    at: datetime
+
+    @property
+    def content(self) -> object:
+        """What a person is shown: the row's columns, or the raw text."""
+        return json.loads(self.row) if self.origin == "output" else {"raw": self.row}
+
+
+def contract_of(port: Address) -> Contract:
+    """The contract of a port's quarantine table: the same for every port, so that it never has to evolve with one."""
+    types = {"line": Primitive("long"), "at": Primitive("timestamptz")}
+    columns = tuple(Column(name=n, type=types.get(n, Primitive("string")), place=_PLACE) for n in _COLUMNS)
+    return Contract(address=port.quarantine, version="1.0.0", columns=columns, place=_PLACE)
+
+
+def keep(
+    connection: duckdb.DuckDBPyConnection,
+    table: StagedTable,
+    aside: SetAside,
+    rejected: Sequence[Rejected],
+    rules: Sequence[RowRule],
+    columns: Sequence[str],
+    *,
+    batch: str,
+    partition: str,
+    at: datetime,
+    run_id: str,
+) -> tuple[DataFile, ...]:
+    """Write rows that broke a rule and source rows that could not be read; `partition` is an SQL expression over the port's columns."""
+    parts = [_broken(aside, rules, columns, batch, partition)] if aside.files else []
+    if rejected:
+        connection.register("__rejected", _table(rejected))
+        parts.append(_unread(batch))
+    both = " union all by name ".join(parts)
+    stamped = f"(select uuid()::varchar as id, *, {literal(at.isoformat())}::timestamptz as at from ({both}))"
+    return split(connection, stamped, table, (), run_id=run_id, port=str(table.address)).accepted
+
+
+def _broken(aside: SetAside, rules: Sequence[RowRule], columns: Sequence[str], batch: str, partition: str) -> str:
+    struct = "to_json({" + ", ".join(f"{literal(c)}: {quote(c)}" for c in columns) + "})::varchar"
+    names = [f"case when not ({r.predicate}) then {literal(r.name)} end" for r in rules]
+    reasons = [f"case when not ({r.predicate}) then {literal(r.description)} end" for r in rules]
+    row = struct
+    if aside.noted:
+        row = f"coalesce(__raw, {struct})"
+        names = ["case when __type is not null then 'type' end", *names]
+        reasons = ["'cannot be cast: ' || __type", *reasons]
+    files = ", ".join(literal(str(f)) for f in aside.files)
+    return (
+        f"select coalesce({', '.join(names)}) as rule, concat_ws('; ', {', '.join(reasons)}) as reason, 'output' as origin,"
+        f" {literal(batch)} as batch, ({partition})::varchar as partition, null::varchar as file, null::bigint as line, {row} as row"
+        f" from read_parquet([{files}], hive_partitioning=false)"
+    )
+
+
+def _unread(batch: str) -> str:
+    return (
+        f"select 'type' as rule, reason, 'source' as origin, {literal(batch)} as batch, null::varchar as partition, file, line, raw as row"
+        " from __rejected"
+    )
+
+
+def _table(rejected: Sequence[Rejected]) -> pa.Table:
+    return pa.table(
+        {
+            "file": pa.array([r.file for r in rejected], pa.string()),
+            "line": pa.array([r.line for r in rejected], pa.int64()),
+            "raw": pa.array([r.raw for r in rejected], pa.string()),
+            "reason": pa.array([f"{r.column}: {r.reason}" if r.column else r.reason for r in rejected], pa.string()),
+        }
+    )
+
+
+def failing_by_rule(connection: duckdb.DuckDBPyConnection, aside: SetAside, rules: Sequence[RowRule]) -> dict[str, int]:
+    """How many set-aside rows broke each rule; a row may break several."""
+    if not aside.files:
+        return {}
+    counts = [f"count(*) filter (where not ({r.predicate}))" for r in rules]
+    counts += ["count(*) filter (where __type is not null)"] if aside.noted else []
+    files = ", ".join(literal(str(f)) for f in aside.files)
+    found = connection.execute(f"select {', '.join(counts)} from read_parquet([{files}], hive_partitioning=false)").fetchall()[0]
+    return dict(zip([*(r.name for r in rules), "type"], found, strict=False))
+
+
+def rows(mesh: Mesh, port: Address) -> list[QuarantinedRow]:
+    """All rows that are set aside for a port now, oldest first."""
+    table = load(mesh.catalog, port.quarantine)
+    if table is None:
+        return []
+    snapshot = table.current_snapshot()
+    files = mesh.manifests.files(snapshot.manifest_list if snapshot else None)
+    columns = ", ".join(quote(c) for c in _COLUMNS)
+    with mesh.connection() as connection:
+        found = connection.execute(f"select {columns} from {scan(paths(files), table.schema())} order by at, batch, line, id").fetchall()
+    return [QuarantinedRow(**dict(zip(_COLUMNS, values, strict=True))) for values in found]
+
+
+def chosen(mesh: Mesh, port: Address, ids: Sequence[str] | None) -> list[QuarantinedRow]:
+    """The rows with these ids (or id prefixes of at least 6 characters), or all; WrongUse when one is not there."""
+    kept = rows(mesh, port)
+    if ids is None:
+        return kept
+    unknown = [i for i in ids if len(i) < 6 or not any(r.id.startswith(i) for r in kept)]
+    if unknown:
+        raise WrongUse(f"{port} has no quarantined row {', '.join(unknown)}", hint=f"mesh quarantine list {port}")
+    return [r for r in kept if any(r.id.startswith(i) for i in ids)]

@@ -1,0 +1,319 @@
+"""The next state of a product, where no reader can see it: each port's rows in an open transaction, audited from its files.
+
+A `StagedPort` is the gate's dataset: it reads back what was really written. Next: `publish.py` makes it current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+from pyiceberg.manifest import DataFile
+
+from lakehouse.address import Address
+from lakehouse.commit import StagedTable, load, stage
+from lakehouse.declare.contract import Contract, Scope
+from lakehouse.declare.product import OutputPort, Product, Write
+from lakehouse.diff import contract_from_json, diff, fingerprint
+from lakehouse.errors import BreakingChange
+from lakehouse.gate import GateReport, PortReport, RuleResult, audit, quarantine_result
+from lakehouse.mesh import Mesh
+from lakehouse.quarantine import contract_of, failing_by_rule, keep
+from lakehouse.rules import GateRule, RowRule, gate_rules, row_rules
+from lakehouse.scan import paths, scan
+from lakehouse.schema import evolve, iceberg_schema, partition_spec
+from lakehouse.sources import Rejected
+from lakehouse.types import literal, quote
+from lakehouse.upsert import Merged, key_bounds, merge
+from lakehouse.write import Split, same_partitions, split
+
+
+@dataclass(slots=True)
+class StagedPort:
+    """One port's staged state. `batch` are the files with this run's rows; `rows`, `aside` and `skipped` count them."""
+
+    port: OutputPort
+    table: StagedTable
+    mesh: Mesh
+    connection: duckdb.DuckDBPyConnection
+    row_rules: tuple[RowRule, ...]
+    gate_rules: tuple[GateRule, ...]
+    mode: Write
+    live: tuple[DataFile, ...]
+    batch: tuple[DataFile, ...] = ()
+    quarantine: StagedTable | None = None
+    rows: int = 0
+    aside: int = 0
+    unread: int = 0
+    skipped: int = 0
+    broken: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def address(self) -> Address:
+        return self.port.address
+
+    @property
+    def delivered(self) -> int:
+        """Rows that came in, whatever became of them."""
+        return self.rows + self.aside + self.unread + self.skipped
+
+    @property
+    def total_rows(self) -> int:
+        snapshot = self.table.metadata.current_snapshot()
+        return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0
+
+    def report(self, judged: Sequence[RuleResult]) -> PortReport:
+        """The port's verdict: its row rules, its own limits, and what the gate's runner judged."""
+        return PortReport(
+            address=self.address,
+            rules=(*_row_results(self), *_limits(self), *judged),
+            rows=self.rows,
+            total_rows=self.total_rows,
+            quarantined=self.aside + self.unread,
+        )
+
+    def files(self) -> tuple[DataFile, ...]:
+        """Every file of the staged state."""
+        return self.mesh.manifests.files(self.table.manifest_list)
+
+    def relation(self, scope: Scope) -> str:
+        match scope:
+            case "batch":
+                files: Sequence[DataFile] = self.batch
+            case "partitions":
+                files = same_partitions(self.files(), self.batch)
+            case "port":
+                files = self.files()
+        return scan(paths(files), self.table.schema)
+
+    def others(self, columns: Sequence[str]) -> str:
+        bounds = key_bounds(self.connection, self.relation("batch"), columns)
+        mine = {f.file_path for f in self.batch}
+        near = self.mesh.manifests.overlapping(self.table.manifest_list, self.table.schema, bounds) if bounds else ()
+        return scan([f.file_path for f in near if f.file_path not in mine], self.table.schema)
+
+
+class Stage:
+    """A product's next state. Open tables as ports are written; nothing is visible until `publish.publish`."""
+
+    def __init__(self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
+        self.mesh, self.product, self.run_id, self.connection, self.batch = mesh, product, run_id, connection, batch
+        self.ports: dict[str, StagedPort] = {}
+
+    def write(
+        self,
+        port: OutputPort,
+        relation: str,
+        *,
+        rejected: Callable[[], Sequence[Rejected]] = tuple,
+        mode: Write | None = None,
+    ) -> StagedPort:
+        """Split, cast and stage the rows of one port; `rejected` is asked after `relation` was read to its end."""
+        staged = self._open(port, mode or port.write)
+        split_rows = split(self.connection, relation, staged.table, staged.row_rules, run_id=self.run_id, port=str(port.address))
+        self.mesh.faults.at("k1")
+        self._set_aside(staged, split_rows, rejected())
+        added, removed = self._place(staged, split_rows)
+        self.mesh.faults.at("k5")
+        staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
+        self.ports[port.name] = staged
+        return staged
+
+    def touched(self, port: str) -> str:
+        """A sibling's rows as staged, in the partitions that this run touches."""
+        return self.ports[port].relation("partitions")
+
+    def audit(self, targets: Mapping[Address, str]) -> GateReport:
+        """Judge every staged port; `targets` are table expressions of the pinned ports that foreign keys point at."""
+        from lakehouse.checks import runner
+
+        self.mesh.faults.at("k2")
+        settings = self.mesh.settings.checks
+        siblings = {p.address: p.relation("port") for p in self.ports.values()}
+        judge = runner(settings.runner)
+        reports = []
+        for port in self.ports.values():
+            judged = audit(self.connection, port.gate_rules, port, {**targets, **siblings}, judge, timeout=settings.timeout)
+            reports.append(port.report(judged))
+            self.mesh.faults.at("k3")
+        return GateReport(ports=tuple(reports), runner=settings.runner)
+
+    def tables(self) -> list[StagedTable]:
+        """All tables of the publication: ports and their quarantines."""
+        both = [(p.table, p.quarantine) for p in self.ports.values()]
+        return [table for pair in both for table in pair if table is not None]
+
+    # opening
+
+    def _open(self, port: OutputPort, mode: Write) -> StagedPort:
+        table = self._table(port.contract)
+        return StagedPort(
+            port=port,
+            table=table,
+            mesh=self.mesh,
+            connection=self.connection,
+            row_rules=row_rules(port.contract),
+            gate_rules=gate_rules(port.contract, port.write),
+            mode=mode,
+            live=self.mesh.manifests.files(table.manifest_list) if mode != "append" else (),
+        )
+
+    def _table(self, contract: Contract) -> StagedTable:
+        table = load(self.mesh.catalog, contract.address)
+        if table is None:
+            schema = iceberg_schema(contract)
+            return stage(self.mesh.catalog, contract.address, None, lambda: (schema, partition_spec(contract, schema)))
+        staged = stage(self.mesh.catalog, contract.address, table, lambda: (table.schema(), table.spec()))
+        self._carry_edits(staged, contract)
+        return staged
+
+    def _carry_edits(self, staged: StagedTable, contract: Contract) -> None:
+        """Let compatible edits of the contract travel with this publication; refuse breaking ones with the way out."""
+        before = published_contract(self.mesh, self.product.address, contract.address)
+        if before is None or fingerprint(before) == fingerprint(contract):
+            return
+        change = diff(before, contract)
+        if change.kind == "breaking":
+            raise BreakingChange(
+                f"{contract.address} {before.version} -> {contract.version}: "
+                + "; ".join(c.sentence for c in change.breaking),
+                place=str(contract.place),
+                hint=f"undo the edit, or declare a new port {contract.address.port}_v{before.major + 1} beside this one",
+            )
+        with staged.transaction.update_schema() as update:
+            evolve(update, staged.schema, contract)
+
+    # placing
+
+    def _place(self, staged: StagedPort, written: Split) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+        """Which files come and which go, by write mode."""
+        if staged.mode == "upsert":
+            merged = self._merge(staged, written)
+            staged.batch, staged.rows, staged.skipped = merged.batch, sum(f.record_count for f in merged.batch), merged.skipped
+            return (*merged.batch, *merged.rewritten), merged.removed
+        staged.batch, staged.rows = written.accepted, written.rows
+        return written.accepted, self._replaced(staged, written.accepted)
+
+    def _replaced(self, staged: StagedPort, added: Sequence[DataFile]) -> tuple[DataFile, ...]:
+        match staged.mode:
+            case "overwrite":
+                return staged.live
+            case "overwrite_partitions":
+                return tuple(same_partitions(staged.live, added))
+            case _:
+                return ()
+
+    def _merge(self, staged: StagedPort, written: Split) -> Merged:
+        return merge(
+            self.connection,
+            staged.table,
+            self.mesh.manifests,
+            written.accepted,
+            key=staged.port.contract.key,
+            order_by=staged.port.order_by,
+            run_id=self.run_id,
+        )
+
+    # setting aside
+
+    def _set_aside(self, staged: StagedPort, written: Split, rejected: Sequence[Rejected]) -> None:
+        staged.aside, staged.unread = written.aside.rows, len(rejected)
+        staged.broken = failing_by_rule(self.connection, written.aside, staged.row_rules)
+        if not written.aside.rows and not rejected and staged.mode in ("append", "upsert"):
+            return
+        existing = load(self.mesh.catalog, staged.address.quarantine)
+        if not written.aside.rows and not rejected and existing is None:
+            return
+        quarantine = self._table(contract_of(staged.address))
+        kept: tuple[DataFile, ...] = ()
+        if written.aside.rows or rejected:
+            kept = keep(
+                self.connection,
+                quarantine,
+                written.aside,
+                rejected,
+                staged.row_rules,
+                [f.name for f in staged.table.schema.fields],
+                batch=self.batch,
+                partition=partition_text(staged.port.contract),
+                at=self.mesh.now(),
+                run_id=self.run_id,
+            )
+        survivors, gone = self._quarantine_survivors(staged, quarantine, written)
+        quarantine.put((*kept, *survivors), gone, {"lakemesh.run": self.run_id})
+        staged.quarantine = quarantine
+
+    def _quarantine_survivors(
+        self, staged: StagedPort, quarantine: StagedTable, written: Split
+    ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+        """What the publication's mode leaves of the quarantine: all, none, or the other partitions'."""
+        live = self.mesh.manifests.files(quarantine.manifest_list)
+        if staged.mode in ("append", "upsert") or not live:
+            return (), ()
+        if staged.mode == "overwrite":
+            return (), live
+        text = partition_text(staged.port.contract)
+        touched = f"select distinct ({text})::varchar from {scan(paths(written.accepted), staged.table.schema)}"
+        left = (
+            f"(select * from {scan(paths(live), quarantine.schema)} where partition is not null and partition not in ({touched})"
+            f" or partition is null and batch <> {literal(self.batch)})"
+        )
+        return split(self.connection, left, quarantine, (), run_id=self.run_id, port=str(quarantine.address)).accepted, live
+
+
+def published_contract(mesh: Mesh, product: Address, port: Address) -> Contract | None:
+    """The contract under which a port was last published."""
+    current = mesh.store.current(product)
+    state = next((s for s in current.ports if s.address == port), None) if current else None
+    body = mesh.store.contract(state.contract) if state else None
+    return contract_from_json(body) if body else None
+
+
+def partition_text(contract: Contract) -> str:
+    """An SQL text that tells a row's partition by its declared columns."""
+    values = [f"coalesce({quote(c.name)}::varchar, '')" for c in contract.partitions if c.partition == "identity"]
+    return " || '/' || ".join(values) or "''"
+
+
+def _limits(staged: StagedPort) -> list[RuleResult]:
+    found = [quarantine_result(staged.port.contract.quarantine, quarantined=staged.aside + staged.unread, delivered=staged.delivered)]
+    if staged.mode == "overwrite" and not staged.port.allow_empty:
+        found.append(_not_empty(staged))
+    return found
+
+
+def _row_results(staged: StagedPort) -> list[RuleResult]:
+    columns = {r.name: r.column for r in staged.row_rules}
+    counts = {**{r.name: 0 for r in staged.row_rules}, **staged.broken}
+    if staged.unread:
+        counts["type"] = counts.get("type", 0) + staged.unread
+    return [
+        RuleResult(
+            rule=name,
+            kind="row",
+            severity="error",
+            scope="batch",
+            outcome="failed" if failing else "passed",
+            failing=failing,
+            total=staged.delivered,
+            expected="true of every row; others are set aside",
+            message=f"{failing:,} rows set aside" if failing else "",
+            column=columns.get(name),
+        )
+        for name, failing in counts.items()
+    ]
+
+
+def _not_empty(staged: StagedPort) -> RuleResult:
+    return RuleResult(
+        rule="not_empty",
+        kind="gate",
+        severity="error",
+        scope="port",
+        outcome="passed" if staged.rows else "failed",
+        failing=staged.rows,
+        total=staged.rows,
+        expected="at least one row (allowEmpty is not declared)",
+        message=f"{staged.rows:,} rows",
+    )

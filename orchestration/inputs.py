@@ -1,0 +1,116 @@
+"""What a run reads: source deliveries as they landed, other products' ports at their pins, siblings as staged.
+
+Next: `story.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from lakehouse.access import OPERATOR
+from lakehouse.address import Address
+from lakehouse.batches import Due
+from lakehouse.declare.product import InputPort, Product
+from lakehouse.errors import MeshError
+from lakehouse.mesh import Mesh
+from lakehouse.read import changed, decision_on, relation_of
+from lakehouse.sources import Landed, Rejected, open_source
+from lakehouse.stage import Stage
+from lakehouse.store import Pin
+from lakehouse.types import quote
+
+
+@dataclass(slots=True)
+class Inputs:
+    """The inputs of one run, each opened once. `landed` is what the driving source delivered."""
+
+    mesh: Mesh
+    product: Product
+    connection: duckdb.DuckDBPyConnection
+    pins: Mapping[Address, Pin]
+    due: Due | None = None
+    stage: Stage | None = None
+    everything: bool = False
+    rows: int | None = None
+    _landed: dict[str, Landed] = field(default_factory=dict)
+    _relations: dict[str, str] = field(default_factory=dict)
+
+    def relation(self, name: str) -> str:
+        """An input port or an already staged sibling, as a table expression on the run's connection."""
+        if self.stage is not None and name in self.stage.ports:
+            return self.stage.touched(name)
+        if name not in self._relations:
+            port = self.product.input(name)
+            self._relations[name] = self._source(port) if port.source else self._port(port)
+        return self._relations[name]
+
+    @property
+    def driving(self) -> Landed | None:
+        """The delivery that this run is about, once it was read."""
+        return self._landed.get(self.due.batch.input_port) if self.due else None
+
+    def rejected(self) -> Sequence[Rejected]:
+        """Source rows that could not be read, of all deliveries opened."""
+        return [r for landed in self._landed.values() for r in landed.rejected()]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(w for landed in self._landed.values() for w in landed.warnings)
+
+    @property
+    def failure(self) -> MeshError | None:
+        """What stopped the reading of a source, in its own words."""
+        return next((landed.failure for landed in self._landed.values() if landed.failure), None)
+
+    def _source(self, port: InputPort) -> str:
+        source = open_source(port, self.mesh.settings.root)
+        mine = self.due is not None and self.due.batch.input_port == port.name
+        deliveries = self.due.deliveries if mine and self.due else source.deliveries()
+        landed = self._landed[port.name] = source.open(self.connection, deliveries)
+        if not self.product.functions and not self.product.models:
+            return landed.relation
+        return self._materialised(port.name, landed, count=mine)
+
+    def _materialised(self, name: str, landed: Landed, *, count: bool) -> str:
+        """Land the rows in a table first: a transform may read them twice, and what was delivered has to be counted."""
+        table = quote(f"landed_{name}")
+        self.connection.execute(f"create table {table} as select * from {landed.relation}")
+        if count:
+            (rows,) = self.connection.execute(f"select count(*) from {table}").fetchall()[0]
+            self.rows = int(rows) + len(landed.rejected())
+        return table
+
+    def _port(self, port: InputPort) -> str:
+        pin = self._pin(port)
+        decision = decision_on(self.mesh, OPERATOR, pin.state)
+        before = None if self.everything or port.read == "full" else self._consumed(port)
+        if before is None:
+            return relation_of(self.mesh, pin.state, decision)
+        return changed(self.mesh, before, pin.state, decision, whole_partitions=self.product.main.write == "overwrite_partitions")
+
+    def _pin(self, port: InputPort) -> Pin:
+        if port.address is None or port.address not in self.pins:
+            raise MeshError(
+                f"input port {port.name} reads {port.address}, which has not been published yet", hint=f"mesh run {port.address} first"
+            )
+        return self.pins[port.address]
+
+    def _consumed(self, port: InputPort) -> Pin | None:
+        """The state of an input port that the current publication of this product was made from."""
+        current = self.mesh.store.current(self.product.address)
+        producer = current.inputs.get(port.name) if current else None
+        before = self.mesh.store.publication(producer) if producer else None
+        if before is None or port.address is None:
+            return None
+        return Pin(product=before.product, publication=before.id, state=before.port(port.address))
+
+
+def wanted(mesh: Mesh, product: Product) -> dict[Address, Address]:
+    """Every port that a run has to pin -> its product: input ports, and what relationships point at."""
+    inputs = [i.address for i in product.inputs if i.address]
+    targets = [r.to for o in product.outputs for r in o.contract.relationships]
+    own = {o.address for o in product.outputs}
+    return {a: mesh.declarations.producer(a).address for a in [*inputs, *targets] if a not in own}
