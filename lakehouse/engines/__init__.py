@@ -80,7 +80,7 @@ def to_frame(annotation: str, connection: duckdb.DuckDBPyConnection, relation: s
 def to_relation(frame: object, connection: duckdb.DuckDBPyConnection, *, function: str = "the transform") -> Attached:
     """What a transform returned, as a table expression on `connection`; TransformFailed when it is no frame."""
     kind = type(frame)
-    library = _MODULES.get(kind.__module__.split(".")[0])
+    library = _MODULES.get(kind.__module__.partition(".")[0])
     attached = _library(library).attach(frame, connection) if library else None
     if attached is None:
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -91,7 +91,7 @@ def to_relation(frame: object, connection: duckdb.DuckDBPyConnection, *, functio
 def within(rows: int, limit_rows: int, annotation: str) -> None:
     """Refuse to hold more than `limit_rows` rows."""
     if rows > limit_rows:
-        streaming = STREAMING[annotation.split(".")[0]]
+        streaming = STREAMING[annotation.partition(".")[0]]
         raise TransformFailed(
             f"more than {limit_rows} rows, which is the most that a {annotation} may hold",
             hint=f"annotate the parameter {streaming}, which streams, or raise [engine] materialise_rows in mesh.toml",
@@ -104,4 +104,4 @@ def view_name() -> str:
 
 
 def _library(name: str) -> Library:
-    return cast(Library, import_module(f"lakehouse.engines.{name}"))
+    return cast("Library", import_module(f"lakehouse.engines.{name}"))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def frame(annotation: str, connection: duckdb.DuckDBPyConnection, relation: str, limit_rows: int) -> pd.DataFrame:
-    return arrow.table(annotation, connection, relation, limit_rows).to_pandas(types_mapper=pd.ArrowDtype)
+    found: pd.DataFrame = arrow.table(annotation, connection, relation, limit_rows).to_pandas(types_mapper=pd.ArrowDtype)
+    return found
 
 
 def attach(frame: object, connection: duckdb.DuckDBPyConnection) -> Attached | None:

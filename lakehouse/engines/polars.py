@@ -26,7 +26,7 @@ _ROWS = "rows.parquet"
 def frame(annotation: str, connection: duckdb.DuckDBPyConnection, relation: str, limit_rows: int) -> pl.DataFrame | pl.LazyFrame:
     if annotation == "polars.LazyFrame":
         return _lazy(connection, relation)
-    return _polars(arrow.table(annotation, connection, relation, limit_rows))
+    return pl.DataFrame(arrow.table(annotation, connection, relation, limit_rows))
 
 
 def attach(frame: object, connection: duckdb.DuckDBPyConnection) -> Attached | None:
@@ -69,9 +69,3 @@ def _lazy(connection: duckdb.DuckDBPyConnection, relation: str) -> pl.LazyFrame:
         yield from plan.collect_batches(chunk_size=batch_size, lazy=True)
 
     return register_io_source(scan, schema=pl.scan_parquet(scratch.path / _ROWS).collect_schema(), is_pure=True)
-
-
-def _polars(table: pa.Table) -> pl.DataFrame:
-    found = pl.from_arrow(table)
-    assert isinstance(found, pl.DataFrame)
-    return found

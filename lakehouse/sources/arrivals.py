@@ -48,7 +48,7 @@ def local(delivery: Delivery, encoding: str, folder: Path) -> Path:
     with binary(delivery) as there:
         if encoding == "utf-8":
             return _copied(there, folder / name)
-        plain = cast("IO[bytes]", gzip.open(there)) if name.endswith(".gz") else there
+        plain = cast("IO[bytes]", gzip.GzipFile(fileobj=there)) if name.endswith(".gz") else there
         return _recoded(plain, encoding, folder / name.removesuffix(".gz"))
 
 

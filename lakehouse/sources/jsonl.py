@@ -95,7 +95,7 @@ class _Wrong(Exception):
 
 def _lines(file: JsonLinesFile) -> Iterator[tuple[int, bytes]]:
     try:
-        with cast(BinaryIO, gzip.open(file.path)) if file.path.suffix == ".gz" else file.path.open("rb") as lines:
+        with cast("BinaryIO", gzip.open(file.path)) if file.path.suffix == ".gz" else file.path.open("rb") as lines:
             yield from enumerate(lines, 1)
     except CAUSES as error:
         raise refused(file.name, error) from None

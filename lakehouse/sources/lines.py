@@ -134,7 +134,7 @@ def _ended_by_cr(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _binary(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
 def _fields(text: str, dialect: Dialect) -> list[str]:

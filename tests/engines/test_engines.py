@@ -154,7 +154,8 @@ def test_two_readers_at_once(connection: duckdb.DuckDBPyConnection) -> None:
 
     name = "pyarrow.RecordBatchReader"
     left, right = (to_frame(name, reading_connection(name, connection), "range(200_000)", limit_rows=1) for _ in range(2))
-    assert isinstance(left, pa.RecordBatchReader) and isinstance(right, pa.RecordBatchReader)
+    assert isinstance(left, pa.RecordBatchReader)
+    assert isinstance(right, pa.RecordBatchReader)
     pairs = [(a.num_rows, b.num_rows) for a, b in zip(left, right, strict=True)]
     assert sum(a for a, _ in pairs) == sum(b for _, b in pairs) == 200_000
 
@@ -163,7 +164,8 @@ def test_relations_join(connection: duckdb.DuckDBPyConnection) -> None:
     """Two relation inputs and a frame of another library can be joined in one query."""
     name = "duckdb.DuckDBPyRelation"
     left, right = (to_frame(name, reading_connection(name, connection), "range(5)", limit_rows=1) for _ in range(2))
-    assert isinstance(left, duckdb.DuckDBPyRelation) and isinstance(right, duckdb.DuckDBPyRelation)
+    assert isinstance(left, duckdb.DuckDBPyRelation)
+    assert isinstance(right, duckdb.DuckDBPyRelation)
     attached = to_relation(left.set_alias("l").join(right.set_alias("r"), "l.range = r.range").project("l.range AS n"), connection)
     assert connection.sql(f"SELECT count(*) FROM {attached.sql}").fetchall() == [(5,)]
 

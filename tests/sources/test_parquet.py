@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal as D
+from decimal import Decimal as Number
 from typing import Any
 
 import pytest
@@ -23,8 +23,8 @@ def write(landing: Any, query: str, name: str = "f.parquet") -> None:
         ("(VALUES (5::BIGINT), (3000000000), (NULL)) t(v)", "int", [5, ..., None]),
         ("(VALUES (5::INTEGER)) t(v)", "long", [5]),
         ("(VALUES (5.0::DOUBLE), (5.5), ('nan'::DOUBLE)) t(v)", "int", [5, ..., ...]),
-        ("(VALUES (1.5::DOUBLE), (1.239)) t(v)", Decimal(10, 2), [D("1.50"), ...]),
-        ("(VALUES (1.50::DECIMAL(12,4)), (1.2345)) t(v)", Decimal(10, 2), [D("1.50"), ...]),
+        ("(VALUES (1.5::DOUBLE), (1.239)) t(v)", Decimal(10, 2), [Number("1.50"), ...]),
+        ("(VALUES (1.50::DECIMAL(12,4)), (1.2345)) t(v)", Decimal(10, 2), [Number("1.50"), ...]),
         ("(VALUES ('5'), ('5.5'), ('x')) t(v)", "int", [5, ..., ...]),
         ("(VALUES (5)) t(v)", "string", ["5"]),
         ("(VALUES (TIMESTAMP '2013-01-02 10:00:00')) t(v)", "timestamptz", [datetime(2013, 1, 2, 10, tzinfo=UTC)]),
