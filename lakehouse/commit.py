@@ -20,6 +20,7 @@ from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import AssertCreate, AssertTableUUID, RemoveSnapshotsUpdate, TableRequirement
 from sqlalchemy import Connection, text
 
@@ -43,8 +44,8 @@ if not pyiceberg.__version__.startswith(PROVEN):
     )
 
 
-class _CachedTransaction(Transaction):
-    """A transaction that applies its updates once per change; pyiceberg deep-copies all metadata at each look."""
+class _Cached(Transaction):
+    """Applies a transaction's updates once per change; pyiceberg deep-copies all metadata at each look."""
 
     _seen: tuple[int, int] | None = None
     _applied: TableMetadata
@@ -55,6 +56,14 @@ class _CachedTransaction(Transaction):
         if self._seen != now:
             self._applied, self._seen = super().table_metadata, now
         return self._applied
+
+
+class _Change(_Cached):
+    """The next state of a table that is there."""
+
+
+class _Creation(_Cached, CreateTableTransaction):
+    """The first state of a table that is not there yet."""
 
 
 @dataclass(slots=True)
@@ -131,10 +140,10 @@ def load(catalog: SqlCatalog, address: Address) -> Table | None:
 def stage(catalog: SqlCatalog, address: Address, table: Table | None, create: Callable[[], tuple[Schema, PartitionSpec]]) -> StagedTable:
     """Open a table's next state; a table that is not there yet is created in the same transaction."""
     if table is not None:
-        return StagedTable(address, _CachedTransaction(table), table)
+        return StagedTable(address, _Change(table), table)
     schema, spec = create()
-    fresh: CreateTableTransaction = catalog.create_table_transaction(address.identifier, schema, partition_spec=spec, properties=PROPERTIES)
-    return StagedTable(address, fresh, None)
+    fresh = catalog._create_staged_table(address.identifier, schema, None, spec, UNSORTED_SORT_ORDER, PROPERTIES)
+    return StagedTable(address, _Creation(fresh), None)
 
 
 def commit(

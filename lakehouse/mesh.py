@@ -39,6 +39,7 @@ class Mesh:
     manifests: Manifests
     now: Callable[[], datetime] = utc_now
     faults: Faults = field(default_factory=Faults)
+    _duckdb: duckdb.DuckDBPyConnection | None = field(default=None, init=False)
 
     @classmethod
     def open(cls, settings: Settings, declarations: Declarations | None = None, now: Callable[[], datetime] = utc_now) -> Self:
@@ -56,6 +57,8 @@ class Mesh:
         )
 
     def close(self) -> None:
+        if self._duckdb is not None:
+            self._duckdb.close()
         self.store.engine.dispose()
 
     def __enter__(self) -> Self:
@@ -74,13 +77,17 @@ class Mesh:
         return found
 
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB of its own: in UTC, within the settings' limits, spilling below the mesh's home."""
-        engine = self.settings.engine
-        spill = self.settings.home / "spill"
-        connection = duckdb.connect(
-            config={"memory_limit": engine.memory_limit, "threads": engine.threads, "temp_directory": str(spill)}
-        )
-        connection.execute("set TimeZone = 'UTC'")
-        # with this optimizer try_cast raises where it should give NULL when the raw column is otherwise unused
-        connection.execute("set disabled_optimizers = 'type_pushdown'")
-        return connection
+        """A connection to the mesh's one DuckDB: in UTC, within the settings' limits, spilling below the mesh's home."""
+        if self._duckdb is None:
+            self._duckdb = _open_duckdb(self.settings)
+        return self._duckdb.cursor()
+
+
+def _open_duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
+    engine = settings.engine
+    spill = settings.home / "spill"
+    opened = duckdb.connect(config={"memory_limit": engine.memory_limit, "threads": engine.threads, "temp_directory": str(spill)})
+    opened.execute("set global TimeZone = 'UTC'")
+    # with this optimizer try_cast raises where it should give NULL when the raw column is otherwise unused
+    opened.execute("set global disabled_optimizers = 'type_pushdown'")
+    return opened

@@ -5,8 +5,10 @@ Next: `story.py`.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import duckdb
 
@@ -37,6 +39,14 @@ class Inputs:
     rows: int | None = None
     _landed: dict[str, Landed] = field(default_factory=dict)
     _relations: dict[str, str] = field(default_factory=dict)
+    _tables: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for table in self._tables:
+            self.connection.execute(f"drop table if exists {table}")
 
     def relation(self, name: str) -> str:
         """An input port or an already staged sibling, as a table expression on the run's connection."""
@@ -76,7 +86,8 @@ class Inputs:
 
     def _materialised(self, name: str, landed: Landed, *, count: bool) -> str:
         """Land the rows in a table first: a transform may read them twice, and what was delivered has to be counted."""
-        table = quote(f"landed_{name}")
+        table = quote(f"landed_{name}_{uuid.uuid4().hex[:8]}")
+        self._tables.append(table)
         self.connection.execute(f"create table {table} as select * from {landed.relation}")
         if count:
             (rows,) = self.connection.execute(f"select count(*) from {table}").fetchall()[0]

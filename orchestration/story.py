@@ -86,17 +86,17 @@ def _take(mesh: Mesh, product: Product, transform: Transform, work: Work, reques
         if work.due is None and _nothing_new(current, fingerprint, work, request):
             return Outcome(batch=work.batch, result="unchanged", publication=current)
         stage = Stage(mesh, product, request.run_id, connection, work.batch.id)
-        inputs = Inputs(
+        with Inputs(
             mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=request.wanted.force
-        )
-        try:
-            _stage_ports(stage, transform, inputs)
-            report = stage.audit(_targets(mesh, pins))
-            settled = replace(work.batch, delivered=inputs.rows if inputs.rows is not None else stage.ports[product.main.name].delivered)
-            return _settle(stage, report, settled, work, request, pins, fingerprint, inputs.warnings)
-        except MeshError:
-            abandon(stage)
-            raise
+        ) as inputs:
+            try:
+                _stage_ports(stage, transform, inputs)
+                report = stage.audit(_targets(mesh, pins))
+                delivered = inputs.rows if inputs.rows is not None else stage.ports[product.main.name].delivered
+                return _settle(stage, report, replace(work.batch, delivered=delivered), work, request, pins, fingerprint, inputs.warnings)
+            except MeshError:
+                abandon(stage)
+                raise
 
 
 def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:

@@ -137,8 +137,6 @@ def _translated(
         measured = number(_measured(check.rule, found, total))
         passed = found.outcome is CheckOutcome.PASSED
         return result(check.rule, measured, total, () if passed else sample(connection, check), passed=passed)
-    except duckdb.InterruptException:
-        raise
     except (duckdb.Error, NotOneNumber) as error:
         return not_evaluated(check.rule, f"{type(error).__name__}: {error}")
 

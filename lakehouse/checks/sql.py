@@ -23,8 +23,6 @@ class SqlRunner:
 def _evaluated(connection: duckdb.DuckDBPyConnection, check: Check, totals: Totals) -> RuleResult:
     try:
         return _measured(connection, check, totals)
-    except duckdb.InterruptException:
-        raise
     except (duckdb.Error, NotOneNumber) as error:
         return not_evaluated(check.rule, f"{type(error).__name__}: {error}")
 

@@ -13,6 +13,7 @@ from lakehouse.declare.contract import CLASSIFICATIONS, Column, Contract, Relati
 from lakehouse.declare.findings import Findings, suggestion
 from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.declare.products import Folder
+from lakehouse.types import ColumnType, Primitive
 
 
 def check(folders: Collection[Folder]) -> None:
@@ -94,7 +95,7 @@ class _Mesh:
         for name, to in zip(relationship.columns, relationship.to_columns, strict=False):
             if to not in there:
                 findings.error(relationship.place, f"{relationship.to} has no column {to!r}", suggestion(to, there))
-            elif name in here and here[name].type != there[to].type:
+            elif name in here and not _comparable(here[name].type, there[to].type):
                 what = f"{name} is {here[name].type}, {relationship.to}.{to} is {there[to].type}"
                 findings.error(relationship.place, what, "give both columns the same type")
 
@@ -117,6 +118,12 @@ class _Mesh:
                 seen.add(upstream)
                 waiting.append((*way, upstream))
         return None
+
+
+def _comparable(here: ColumnType, there: ColumnType) -> bool:
+    """Can values of the two types be equal without a cast that loses something?"""
+    whole = (Primitive("int"), Primitive("long"))
+    return here == there or (here in whole and there in whole)
 
 
 def _check_classification(address: Address, contract: Contract, reader: Product, findings: Findings) -> None:

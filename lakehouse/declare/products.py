@@ -174,7 +174,8 @@ class _Reader:
     def _models(self) -> dict[str, str]:
         folder = self.root / "dbt" / "models" / self.address.domain / self.address.port
         prefix = f"{self.address.domain}__"
-        return {path.stem.removeprefix(prefix): path.relative_to(self.root).as_posix() for path in sorted(folder.glob(f"{prefix}*.sql"))}
+        files = sorted(path for path in folder.glob(f"{prefix}*.sql") if path.is_file())
+        return {path.stem.removeprefix(prefix): path.relative_to(self.root).as_posix() for path in files}
 
     def _check_way_through(
         self, functions: dict[str, Function], models: dict[str, str], inputs: tuple[InputPort, ...], outputs: tuple[OutputPort, ...]

@@ -6,6 +6,7 @@ Next: `crosscheck.py` holds them against the ports.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def read(path: Path, root: Path, findings: Findings) -> dict[str, Function]:
     """The transforms in a product's `transform.py`, by name, in the order of the file."""
     file = path.relative_to(root).as_posix()
     try:
-        tree = ast.parse(path.read_bytes())
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(path.read_bytes())
     except OSError as error:
         findings.error(Place(file=file), f"cannot be read: {error.strerror}", "make it a readable file")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

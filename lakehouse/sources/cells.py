@@ -21,7 +21,6 @@ _PATTERNS = {
     "timestamp": rf"{_DATE}([ T]{_CLOCK}\s*)?",
     "timestamptz": rf"{_DATE}([ T]\s*{_CLOCK}.*)?",
 }
-_SPECIAL = "lower(trim({text})) in ('infinity', '-infinity', 'epoch')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +32,43 @@ class Formats:
     decimal: str = "."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """`value` is the typed SQL expression; `wrong` is true where the text is there and has no such value."""
+    """The SQL of one value. `value` is the typed expression; `right` and `wrong` are conditions on it.
+
+    `right` is quick and true for what is written as DuckDB writes it, and for nulls; `wrong` is exact and slow.
+    """
 
     value: str
+    right: str
     wrong: str
 
 
-def cell(text: str, kind: ColumnType, formats: Formats) -> Cell:
-    """Cast the SQL expression `text` (a VARCHAR) to `kind`."""
+def cell(text: str, kind: ColumnType, formats: Formats, *, alias: str = "") -> Cell:
+    """Cast the SQL expression `text` (a VARCHAR) to `kind`; the conditions call the value by `alias` where it has one."""
     if kind == Primitive("string"):
-        return Cell(text, "false")
-    if custom := _format(kind, formats):
-        return _parsed(text, kind, custom)
-    source = _with_point(text) if formats.decimal == "," and _fractional(kind) else text
-    value = _cast(source, kind)
-    pattern = _pattern(kind)
-    if pattern is None:
-        return Cell(value, f"({text} IS NOT NULL AND {value} IS NULL)")
-    # Most texts are written the way DuckDB writes the value; the pattern is tried only for the others, for it is slow.
-    exact = f"({value})::VARCHAR = {source} OR regexp_full_match({source}, {literal(pattern)})"
-    return Cell(value, f"({text} IS NOT NULL AND ({value} IS NULL OR {_infinite(value, kind)}NOT ({exact})))")
+        return Cell(value=text, right="true", wrong="false")
+    value, pattern = _value(text, kind, formats), _pattern(kind, formats)
+    known = alias or f"({value})"
+    wrong = f"({text} IS NOT NULL AND ({known} IS NULL OR {_bent(text, known, kind, pattern)}))"
+    same = f"{known}::VARCHAR = {text}" if pattern else f"{known} IS NOT NULL"
+    finite = f"isfinite({known}) AND " if _dated(kind) else ""
+    return Cell(value=value, right=f"coalesce({finite}{same}, {text} IS NULL)", wrong=wrong)
+
+
+def _value(text: str, kind: ColumnType, formats: Formats) -> str:
+    custom = _format(kind, formats)
+    if custom:
+        return f"try_strptime({text}, {literal(custom)})::{kind.duckdb}"
+    comma = formats.decimal == "," and _fractional(kind)
+    return _cast(f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END" if comma else text, kind)
+
+
+def _bent(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
+    """Whether the cast gave another value than the text says."""
+    special = f"lower(trim({text})) IN ('infinity', '-infinity', 'epoch') OR NOT isfinite({value}) OR " if _dated(kind) else ""
+    shape = f"NOT regexp_full_match({text}, {literal(pattern)})" if pattern else "false"
+    return f"{special}{shape}"
 
 
 def _cast(source: str, kind: ColumnType) -> str:
@@ -69,25 +83,16 @@ def _format(kind: ColumnType, formats: Formats) -> str | None:
     return formats.timestamp if kind in (Primitive("timestamp"), Primitive("timestamptz")) else None
 
 
-def _parsed(text: str, kind: ColumnType, custom: str) -> Cell:
-    value = f"try_strptime({text}, {literal(custom)})::{kind.duckdb}"
-    return Cell(value, f"({text} IS NOT NULL AND ({value} IS NULL OR {_SPECIAL.format(text=text)}))")
-
-
 def _fractional(kind: ColumnType) -> bool:
     return isinstance(kind, Decimal) or kind in (Primitive("float"), Primitive("double"))
 
 
-def _with_point(text: str) -> str:
-    return f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END"
+def _dated(kind: ColumnType) -> bool:
+    return kind in (Primitive("date"), Primitive("timestamp"), Primitive("timestamptz"))
 
 
-def _pattern(kind: ColumnType) -> str | None:
+def _pattern(kind: ColumnType, formats: Formats) -> str | None:
+    """How a text of this type is written; None where the cast alone decides."""
     if isinstance(kind, Decimal):
-        return rf"\s*[+-]?[0-9]*([.][0-9]{{0,{kind.scale}}}0*)?\s*"
-    return _PATTERNS.get(kind.name) if isinstance(kind, Primitive) else None
-
-
-def _infinite(value: str, kind: ColumnType) -> str:
-    dated = kind in (Primitive("date"), Primitive("timestamp"), Primitive("timestamptz"))
-    return f"NOT isfinite({value}) OR " if dated else ""
+        return rf"\s*[+-]?[0-9]*([{formats.decimal}][0-9]{{0,{kind.scale}}}0*)?\s*"
+    return _PATTERNS.get(kind.name) if isinstance(kind, Primitive) and not _format(kind, formats) else None

@@ -70,15 +70,17 @@ def open_csv(name: str, path: Path, dialect: Dialect, contract: Contract) -> Csv
 
 
 def _query(file: CsvFile) -> str:
-    cells = _cells(file)
-    values = ", ".join(f"{c.value} AS {quote(column.name)}" for c, column in zip(cells, file.contract.columns, strict=True))
-    return f"SELECT {values}, {wrong_column([c.wrong for c in cells])} AS {WRONG} FROM {_table(file)}"
+    """Cast in a query of its own, so that the conditions on a value do not cast again."""
+    cells, columns = _cells(file), file.contract.columns
+    values = ", ".join(f"v{n} AS {quote(column.name)}" for n, column in enumerate(columns))
+    casts = ", ".join(f"{c.value} AS v{n}" for n, c in enumerate(cells))
+    return f"SELECT {values}, {wrong_column(cells)} FROM (SELECT *, {casts} FROM {_table(file)})"
 
 
 def _cells(file: CsvFile) -> Sequence[Cell]:
     formats = Formats(date=file.dialect.date_format, timestamp=file.dialect.timestamp_format, decimal=file.dialect.decimal)
     pairs = zip(file.matched.positions, file.contract.columns, strict=True)
-    return [cell(quote(f"c{position}"), column.type, formats) for position, column in pairs]
+    return [cell(f"c{position}", column.type, formats, alias=f"v{n}") for n, (position, column) in enumerate(pairs)]
 
 
 def _table(file: CsvFile) -> str:

@@ -88,15 +88,17 @@ def _binds(connection: duckdb.DuckDBPyConnection, file: ParquetFile, column: Col
 
 
 def _query(file: ParquetFile) -> str:
-    cells = [_cell(file, column) for column in file.contract.columns]
-    values = ", ".join(f"{c.value} AS {quote(column.name)}" for c, column in zip(cells, file.contract.columns, strict=True))
-    wrong = wrong_column([c.wrong for c in cells])
-    texts = " ".join(f"WHEN {n} THEN f.{quote(name_in_file(c))}::VARCHAR" for n, c in enumerate(file.contract.columns, 1))
+    """Cast and judge in a query of its own, so that what is kept of a bad row is made for bad rows only."""
+    columns = file.contract.columns
+    cells = [_cell(file, column) for column in columns]
+    values = ", ".join(f"__v{n} AS {quote(column.name)}" for n, column in enumerate(columns))
+    casts = ", ".join(f"{c.value} AS __v{n}" for n, c in enumerate(cells))
+    texts = " ".join(f"WHEN {n} THEN f.{quote(name_in_file(c))}::VARCHAR" for n, c in enumerate(columns, 1))
     row = ", ".join(f"{quote(name)} := f.{quote(name)}" for name in file.types)
     return (
-        f"SELECT {values}, {wrong} AS {WRONG}, CASE {wrong} {texts} END AS __text, "
-        f"CASE WHEN {wrong} > 0 THEN to_json(struct_pack({row}))::VARCHAR END AS __row, "
-        f"file_row_number + 1 AS __line FROM {_table(file.path)} f"
+        f"SELECT {values}, {WRONG}, CASE {WRONG} {texts} END AS __text, file_row_number + 1 AS __line, "
+        f"CASE WHEN {WRONG} > 0 THEN to_json(struct_pack({row}))::VARCHAR END AS __row "
+        f"FROM (SELECT *, {casts}, {wrong_column(cells)} FROM {_table(file.path)} f) f"
     )
 
 
@@ -110,8 +112,10 @@ def _cell(file: ParquetFile, column: Column) -> Cell:
     if there == "VARCHAR":
         return cell(name, column.type, Formats())
     value = f"try_cast({name} AS {wanted})"
-    same = "true" if there == wanted else f"try_cast({value} AS {there}) IS NOT DISTINCT FROM {name}"
-    return Cell(value, "false" if same == "true" else f"NOT ({same})")
+    if there == wanted:
+        return Cell(value=name, right="true", wrong="false")
+    same = f"try_cast({value} AS {there}) IS NOT DISTINCT FROM {name}"
+    return Cell(value=value, right=same, wrong=f"NOT ({same})")
 
 
 def _rejected(file: ParquetFile, batch: pa.RecordBatch) -> Iterator[Rejected]:

@@ -14,6 +14,7 @@ from lakehouse.declare.contract import Contract
 from lakehouse.errors import MeshError
 from lakehouse.scratch import Scratch
 from lakehouse.sources import Rejected
+from lakehouse.sources.cells import Cell
 from lakehouse.types import ColumnType, quote
 
 if TYPE_CHECKING:
@@ -117,10 +118,11 @@ def split(reader: pa.RecordBatchReader, columns: int, bad: Callable[[pa.RecordBa
         yield good
 
 
-def wrong_column(conditions: Sequence[str]) -> str:
-    """The SQL of `WRONG`: which of the conditions is the first to hold, counted from 1, else 0."""
-    cases = "".join(f" WHEN {sql} THEN {n}" for n, sql in enumerate(conditions, 1) if sql != "false")
-    return f"(CASE{cases} ELSE 0 END)::INTEGER" if cases else "0::INTEGER"
+def wrong_column(cells: Sequence[Cell]) -> str:
+    """The SQL of `WRONG`: which cell is the first wrong one, counted from 1, else 0. Only rows with an unusual cell pay for it."""
+    right = " AND ".join(c.right for c in cells if c.right != "true") or "true"
+    cases = "".join(f" WHEN {c.wrong} THEN {n}" for n, c in enumerate(cells, 1) if c.wrong != "false")
+    return f"(CASE WHEN {right} THEN 0{cases} ELSE 0 END)::INTEGER AS {WRONG}"
 
 
 def not_readable(kind: ColumnType, shown: object) -> str:
