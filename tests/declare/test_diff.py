@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,11 +28,11 @@ HERE = Place(file="port.odcs.yaml", path="$", line=1)
 STRING, LONG, INT = Primitive("string"), Primitive("long"), Primitive("int")
 
 
-def column(name: str = "c", **fields: object) -> Column:
+def column(name: str = "c", **fields: Any) -> Column:
     return Column(**{"name": name, "type": STRING, "place": HERE, **fields})
 
 
-def contract(*columns: Column, **fields: object) -> Contract:
+def contract(*columns: Column, **fields: Any) -> Contract:
     return Contract(**{"address": Address("d", "p"), "version": "1.0.0", "columns": columns, "place": HERE, **fields})
 
 

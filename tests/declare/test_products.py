@@ -194,6 +194,38 @@ def test_sources_of_a_column_lift_the_suspicion_of_its_name(mesh):
     assert ["operations.flights.fare is confidential" in p.message for p in mesh.problems()] == [True]
 
 
+def test_the_main_port_comes_first(mesh):
+    """The main port is computed from inputs; further ports from it."""
+    transform = "domains/operations/flights/transform.py"
+    mesh.edit(transform, "def flights(landed", "def flights(flights_daily")
+    mesh.edit(transform, "def flights_daily(flights", "def flights_daily(landed")
+    assert [p.message for p in mesh.problems()] == ["the main port is computed from a sibling"]
+
+
+def test_siblings_stand_in_the_order_in_which_they_are_computed(mesh):
+    """Ports are listed after the ports that they are computed from, however they are declared."""
+    mesh.edit(PRODUCT, "outputPorts:\n", "outputPorts:\n  - {name: flights_weekly, contractId: operations.flights_weekly}\n")
+    daily = (mesh.root / "domains/operations/flights/flights_daily.odcs.yaml").read_text()
+    mesh.write("domains/operations/flights/flights_weekly.odcs.yaml", daily.replace("flights_daily", "flights_weekly"))
+    transform = (mesh.root / "domains/operations/flights/transform.py").read_text()
+    weekly = "\n\ndef flights_weekly(flights_daily: pa.Table) -> pa.Table:\n    return flights_daily\n"
+    mesh.write("domains/operations/flights/transform.py", transform + weekly)
+    flights = mesh.load().products[Address("operations", "flights")]
+    assert [o.name for o in flights.outputs] == ["flights", "flights_daily", "flights_weekly"]
+
+
+def test_a_domain_without_its_file_runs_nothing(mesh):
+    """A domain nobody answers for has no products; their own problems are told all the same."""
+    (mesh.root / "domains/punctuality/domain.yaml").unlink()
+    mesh.edit("domains/punctuality/delays/delays.odcs.yaml", "string", "strng")
+    declarations = mesh.load()
+    assert [(p.file, p.severity) for p in declarations.problems] == [
+        ("domains/punctuality/delays/delays.odcs.yaml", "error"),
+        ("domains/punctuality/domain.yaml", "error"),
+    ]
+    assert {a.domain for a in declarations.products} == {"operations"}
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_edit_raises(mesh, data):
