@@ -51,9 +51,7 @@ def cell(text: str, kind: ColumnType, formats: Formats, *, alias: str = "") -> C
     value, pattern = _value(text, kind, formats), _pattern(kind, formats)
     known = alias or f"({value})"
     wrong = f"({text} IS NOT NULL AND ({known} IS NULL OR {_bent(text, known, kind, pattern)}))"
-    same = f"{known}::VARCHAR = {text}" if pattern else f"{known} IS NOT NULL"
-    finite = f"isfinite({known}) AND " if _dated(kind) else ""
-    return Cell(value=value, right=f"coalesce({finite}{same}, {text} IS NULL)", wrong=wrong)
+    return Cell(value=value, right=_right(text, known, kind, pattern), wrong=wrong)
 
 
 def _value(text: str, kind: ColumnType, formats: Formats) -> str:
@@ -62,6 +60,16 @@ def _value(text: str, kind: ColumnType, formats: Formats) -> str:
         return f"try_strptime({text}, {literal(custom)})::{kind.duckdb}"
     comma = formats.decimal == "," and _fractional(kind)
     return _cast(f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END" if comma else text, kind)
+
+
+def _right(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
+    if not _dated(kind):
+        same = f"{value}::VARCHAR = {text}" if pattern else f"{value} IS NOT NULL"
+    elif pattern:
+        same = f"isfinite({value}) AND {value}::VARCHAR = {text}"
+    else:
+        same = "NULL"  # a declared format reads 'infinity' as a day in 1900: each text is looked at
+    return f"coalesce({same}, {text} IS NULL)"
 
 
 def _bent(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:

@@ -96,9 +96,9 @@ def _query(file: ParquetFile) -> str:
     texts = " ".join(f"WHEN {n} THEN f.{quote(name_in_file(c))}::VARCHAR" for n, c in enumerate(columns, 1))
     row = ", ".join(f"{quote(name)} := f.{quote(name)}" for name in file.types)
     return (
-        f"SELECT {values}, {WRONG}, CASE {WRONG} {texts} END AS __text, file_row_number + 1 AS __line, "
+        f"SELECT {values}, {WRONG}, CASE {WRONG} {texts} END AS __text, __line, "
         f"CASE WHEN {WRONG} > 0 THEN to_json(struct_pack({row}))::VARCHAR END AS __row "
-        f"FROM (SELECT *, {casts}, {wrong_column(cells)} FROM {_table(file.path)} f) f"
+        f"FROM (SELECT *, {casts}, file_row_number + 1 AS __line, {wrong_column(cells)} FROM {_table(file.path)} f) f"
     )
 
 
