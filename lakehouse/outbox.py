@@ -104,7 +104,8 @@ def _alone(mesh: Mesh, topic: str) -> Iterator[bool]:
 class Courier:
     """Drains a topic beside a run: `with Courier(mesh) as courier:`, and `courier.wake()` after each publication.
 
-    Leaving waits `farewell` seconds at most; what is still in the outbox then is told next time.
+    Leaving waits `farewell` seconds at most, and not at all for a receiver that has just failed. What is
+    still in the outbox then is told next time.
     """
 
     def __init__(self, mesh: Mesh, *, topic: str = LINEAGE, receiver: Receiver | None = None, farewell: float = FAREWELL) -> None:
@@ -112,6 +113,7 @@ class Courier:
         self._receiver = receiver or lineage_receiver(mesh.settings)
         self._woken, self._leaving = threading.Event(), threading.Event()
         self._until = float("inf")
+        self._troubled = False
         self._thread = threading.Thread(target=self._work, name=f"courier-{topic}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -123,7 +125,7 @@ class Courier:
         self._until = monotonic() + self._farewell
         self._leaving.set()
         self.wake()
-        self._thread.join(self._farewell)
+        self._thread.join(0 if self._troubled else self._farewell)
 
     def join(self) -> None:
         """Wait until the courier has really gone, however long its receiver takes."""
@@ -140,7 +142,8 @@ class Courier:
             self._leaving.wait(GATHERING)
             self._woken.clear()
             last = self._leaving.is_set()
-            if self._unfinished():
+            self._troubled = self._unfinished()
+            if self._troubled:
                 self._leaving.wait(pause)
                 pause = min(2 * pause, PAUSES[1])
                 self._woken.set()
