@@ -43,7 +43,7 @@ def _check_functions(folder: Folder, product: Product, root: Path) -> None:
         place = Place(file=file, path=f"$.{name}", line=function.line)
         if name not in folder.outputs:
             near = suggestion(name, folder.outputs - functions.keys())
-            findings.error(place, f"the function {name!r} is no output port", f"{near}; what only helps begins with _")
+            findings.error(place, f"the function {name!r} is no output port", f"{near} (what only helps begins with _)")
             continue
         _check_parameters(function, folder, place)
         _check_frame(function.returns, f"what {name!r} returns", place, findings)

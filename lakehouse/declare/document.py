@@ -24,7 +24,7 @@ Key = str | int
 Lines = dict[int, dict[Key, int]]
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _CONSTANTS: Mapping[str, JsonValue] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -166,7 +166,7 @@ class _Builder:
 
 
 def scalar(text: str) -> JsonValue:
-    """What an unquoted word means; words that are no finite number, boolean or null are text."""
+    """What an unquoted word means; words that are no finite number, boolean or null are text, and so are integers too long for any column."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):

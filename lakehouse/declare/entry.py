@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lakehouse.declare.document import Key
-from lakehouse.declare.findings import Findings, closest, suggestion
+from lakehouse.declare.findings import Findings, closest, shown, suggestion
 from lakehouse.declare.grammar import Grammar
 from lakehouse.declare.node import Node
 
@@ -77,5 +77,4 @@ def _sentence(error: ErrorDetails) -> tuple[str, str]:
         return f"{error['input']!r} is not known here", suggestion(
             str(error["input"]), expected.replace(" or ", ", ").replace("'", "").split(", ")
         )
-    shown = f"{error['input']!r}"
-    return f"{shown[:60]}: {error['msg'][0].lower()}{error['msg'][1:]}", _HINTS.get(error["type"], "write a value of that form")
+    return f"{shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}", _HINTS.get(error["type"], "write a value of that form")

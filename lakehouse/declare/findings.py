@@ -6,10 +6,14 @@ Next: `document.py` reads a file's text.
 from __future__ import annotations
 
 import difflib
+import json
+import textwrap
 from collections.abc import Iterable
 
 from lakehouse.declare.contract import Place
 from lakehouse.errors import Problem, Severity
+
+_SHOWN = 16
 
 
 class Findings:
@@ -51,4 +55,10 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     near = closest(word, candidates)
     if near is not None:
         return f"did you mean {near!r}?"
-    return f"one of {', '.join(candidates)}" if candidates else "nothing may stand here"
+    shown = ", ".join(candidates[:_SHOWN]) + (", ..." if len(candidates) > _SHOWN else "")
+    return f"one of {shown}" if candidates else "nothing may stand here"
+
+
+def shown(value: object) -> str:
+    """A value as it could be written, cut to a readable length."""
+    return textwrap.shorten(json.dumps(value, ensure_ascii=False, default=str), 60, placeholder="...")

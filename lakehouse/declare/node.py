@@ -47,7 +47,10 @@ class Node:
         return value if isinstance(value, (str, int, float, bool)) else None
 
     def whole(self, key: str) -> int | None:
+        """A whole number; `2.0` is one, as in JSON schema."""
         value = self.data.get(key)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def texts(self, key: str) -> tuple[str, ...]:

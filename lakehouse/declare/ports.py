@@ -74,6 +74,7 @@ def input_port(node: Node, product: Address, folder: Path, root: Path, main: Con
     name = node.text("name")
     if problem := name_problem(name):
         findings.error(node.place("name"), problem, "rename the input port")
+        return None
     ours = entry_or_none(InputPortEntry, node, findings)
     address = _address(node, findings)
     if ours is None:

@@ -27,7 +27,11 @@ def read(path: Path, root: Path, findings: Findings) -> dict[str, Function]:
         findings.error(Place(file=file), f"cannot be read: {error.strerror}", "make it a readable file")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 0
-        findings.error(Place(file=file, line=line), f"is no Python: {getattr(error, 'msg', None) or error}", f"python -m py_compile {file}")
+        findings.error(
+            Place(file=file, line=line),
+            f"is no Python: {getattr(error, 'msg', '') or str(error) or 'nested too deeply'}",
+            f"python -m py_compile {file}",
+        )
     else:
         return _functions(tree, file, findings)
     return {}

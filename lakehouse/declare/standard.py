@@ -7,7 +7,6 @@ Next: `odcs.py` compiles a valid contract.
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ from typing import Any
 import jsonschema_rs
 
 from lakehouse.declare.document import Document, Key
-from lakehouse.declare.findings import Findings, closest, suggestion
+from lakehouse.declare.findings import Findings, closest, shown, suggestion
 from lakehouse.declare.grammar import Grammar, Schema
 from lakehouse.errors import NotInstalled
 
@@ -92,18 +91,18 @@ class _Mistakes:
             if kind.property not in self._misspelt.get(path, ()):
                 self._say(path, f"{kind.property!r} is missing", f"add `{kind.property}: ...`")
         elif kind.name == "enum":
-            self._say(path, f"{_shown(error.instance)} is not known here", suggestion(str(error.instance), map(str, kind.options)))
+            self._say(path, f"{shown(error.instance)} is not known here", suggestion(str(error.instance), map(str, kind.options)))
         elif kind.name == "type":
-            self._say(path, f"{_shown(error.instance)} is not {_types(kind.types)}", _quote_hint(error.instance, kind.types))
+            self._say(path, f"{shown(error.instance)} is not {_types(kind.types)}", _quote_hint(error.instance, kind.types))
         elif kind.name in ("oneOf", "anyOf"):
             self._say(path, *self._choice(error))
         else:
-            self._say(path, f"{_shown(error.instance)} does not fit: {_reason(error)}", "the ODCS documentation shows what may stand here")
+            self._say(path, f"{shown(error.instance)} does not fit: {_reason(error)}", "the ODCS documentation shows what may stand here")
 
     def _choice(self, error: Any) -> tuple[str, str]:
         operators = sorted(key for key in self._grammar.keys(_path(error)) if key.startswith("must"))
         if not operators:
-            return f"{_shown(error.instance)} does not fit any form this may have", "the ODCS documentation shows what may stand here"
+            return f"{shown(error.instance)} does not fit any form this may have", "the ODCS documentation shows what may stand here"
         if self._misspelt.get(_path(error), set()) & set(operators):
             return "", ""
         return "a rule needs exactly one operator", "one of " + ", ".join(operators)
@@ -135,11 +134,6 @@ def _path(error: Any) -> tuple[Key, ...]:
 
 def _reason(error: Any) -> str:
     return f"it must match {error.kind.pattern}" if error.kind.name == "pattern" else str(error.message)[:200]
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return textwrap.shorten(text, 60, placeholder="...")
 
 
 def _types(types: list[str]) -> str:

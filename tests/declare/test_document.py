@@ -26,6 +26,7 @@ def data(text: str) -> dict[str, object]:
 def test_norway_stays_a_country():
     """`no`, `on`, `yes` and dates are text; only true and false are booleans, only null and nothing are null."""
     text = "a: no\nb: on\nc: yes\nd: 2013-01-01\ne: true\nf: null\ng:\nh: 'true'\ni: 1.0.0\nj: 08\nk: 0x10\nl: 1e3\nm: .inf\n"
+    text += "n: 99999999999999999999\no: 1.\n"
     assert data(text) == {
         "a": "no",
         "b": "on",
@@ -40,6 +41,8 @@ def test_norway_stays_a_country():
         "k": 16,
         "l": 1000.0,
         "m": ".inf",
+        "n": "99999999999999999999",
+        "o": 1.0,
     }
 
 
