@@ -24,6 +24,7 @@ class Due:
     deliveries: tuple[Delivery, ...]
     arrivals: tuple[Arrival, ...]
     refusal: BatchRefused | None = None
+    restates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,23 +80,37 @@ def _new(store: Store, product: Product, port: InputPort, group: Sequence[tuple[
     name = first.name if len(group) == 1 else f"{first.name} … {last.name} ({len(group)} files)"
     batch = Batch(id=id, product=product.address, input_port=port.name, name=name, partition=first.partition, state="pending", at=now)
     arrivals = tuple(Arrival(name=d.name, location=d.location, stamp=d.stamp, digest=g, batch=id) for d, g in group)
-    return Due(batch=batch, deliveries=tuple(d for d, _ in group), arrivals=arrivals, refusal=_refusal(store, product, port, group))
+    before = _published_before(store, product, port, group)
+    return Due(
+        batch=batch,
+        deliveries=tuple(d for d, _ in group),
+        arrivals=arrivals,
+        refusal=_refusal(product, before) if before and product.main.write == "append" else None,
+        restates=before is not None,
+    )
 
 
-def _refusal(store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]]) -> BatchRefused | None:
-    """An append cannot take back rows: new content under a path that was published is refused, with the way out."""
-    if product.main.write != "append":
-        return None
-    for delivery, _ in group:
-        for before in store.arrivals(product.address, port.name, names=[delivery.name]):
-            batch = store.batch(product.address, before.batch)
-            if batch and batch.state == "published":
-                return BatchRefused(
-                    f"{delivery.name} was published with other content (batch {batch.id}), and {product.address} is append-only",
-                    place=delivery.location,
-                    hint=f"deliver the correction under a new name, or mesh rollback {product.address} before it, or declare write: overwrite_partitions",
-                )
+def _published_before(
+    store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]]
+) -> tuple[Delivery, Batch] | None:
+    """A delivery of the group whose path was published with other content, and the batch that did."""
+    known = store.arrivals(product.address, port.name, names=[d.name for d, _ in group])
+    by_name = {d.name: d for d, _ in group}
+    for arrival in known:
+        batch = store.batch(product.address, arrival.batch)
+        if batch and batch.state == "published":
+            return by_name[arrival.name], batch
     return None
+
+
+def _refusal(product: Product, before: tuple[Delivery, Batch]) -> BatchRefused:
+    """An append cannot take back rows: new content under a path that was published is refused, with the way out."""
+    delivery, batch = before
+    return BatchRefused(
+        f"{delivery.name} was published with other content (batch {batch.id}), and {product.address} is append-only",
+        place=delivery.location,
+        hint=f"deliver the correction under a new name, or mesh rollback {product.address} before it, or declare write: overwrite_partitions",
+    )
 
 
 def _again(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted, attempt: str) -> list[Due]:

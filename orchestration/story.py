@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 import duckdb
@@ -30,6 +31,7 @@ from lakehouse.sources import open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Pin, Publication
 from orchestration.inputs import Inputs, wanted
+from orchestration.telling import Told, tell
 from orchestration.transforms import Bound, Transform, failure, load_transform
 
 Result = Literal["published", "unchanged", "blocked", "failed"]
@@ -49,9 +51,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a run was asked for."""
+    """What a run was asked for, and by which job of the orchestrator."""
 
     run_id: str
+    job: str = "mesh"
     wanted: Wanted = Wanted()
     dry: bool = False
 
@@ -65,37 +68,55 @@ class Work:
     due: Due | None = None
     strict: bool = False
 
+    @property
+    def restates(self) -> bool:
+        """Whether a known path came with other content."""
+        return self.due is not None and self.due.restates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run of one product."""
+
+    mesh: Mesh
+    product: Product
+    transform: Transform
+    request: Request
+
 
 def run_product(mesh: Mesh, product: Product, request: Request) -> Iterator[Outcome]:
     """Take every batch that is due; a blocked one stops later ones only when the input port's order is strict."""
-    transform = load_transform(mesh, product)
+    run = Run(mesh=mesh, product=product, transform=load_transform(mesh, product), request=request)
     ensure_namespace(mesh.catalog, product.address.domain)
     with writing(mesh, product.address, request.run_id, recover):
-        for work in _work(mesh, product, transform, request):
-            outcome = _until_settled(mesh, product, transform, work, request)
+        for work in _work(run):
+            outcome = _until_settled(run, work)
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
                 return
 
 
-def _take(mesh: Mesh, product: Product, transform: Transform, work: Work, request: Request) -> Outcome:
+def _take(run: Run, work: Work) -> Outcome:
     """The story of one batch."""
-    with pinned(mesh, wanted(mesh, product), request.run_id) as pins, mesh.connection() as connection:
+    mesh, product, started = run.mesh, run.product, run.mesh.now()
+    with pinned(mesh, wanted(mesh, product), run.request.run_id) as pins, mesh.connection() as connection:
         fingerprint = run_fingerprint(product, pins, work)
         current = mesh.store.current(product.address)
-        if work.due is None and _nothing_new(current, fingerprint, work, request):
+        if work.due is None and _nothing_new(current, fingerprint, work, run.request):
             return Outcome(batch=work.batch, result="unchanged", publication=current)
-        stage = Stage(mesh, product, request.run_id, connection, work.batch.id)
+        stage = Stage(mesh, product, run.request.run_id, connection, work.batch.id)
         with Inputs(
-            mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=request.wanted.force
+            mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=run.request.wanted.force
         ) as inputs:
             try:
-                _stage_ports(stage, transform, inputs)
+                _stage_ports(stage, run.transform, inputs)
                 report = stage.audit(_targets(mesh, pins))
-                delivered = inputs.rows if inputs.rows is not None else stage.ports[product.main.name].delivered
-                return _settle(stage, report, replace(work.batch, delivered=delivered), work, request, pins, fingerprint, inputs.warnings)
-            except MeshError:
+                told = _told(run, work, stage, pins, started, report)
+                return _settle(run, work, stage, inputs, fingerprint, told)
+            except MeshError as error:
                 abandon(stage)
+                if not isinstance(error, PublishConflict) and not run.request.dry:
+                    _tell_failure(_told(run, work, stage, pins, started, None, error))
                 raise
 
 
@@ -109,51 +130,79 @@ def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
             raise inputs.failure or failure(f"{stage.product.address}: {port.name}", error) from error
 
 
-def _settle(
-    stage: Stage,
-    report: GateReport,
-    batch: Batch,
-    work: Work,
-    request: Request,
-    pins: Mapping[Address, Pin],
-    fingerprint: str,
-    warnings: tuple[str, ...],
-) -> Outcome:
+def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str, told: Told) -> Outcome:
     """Publish what passed, reject what is blocked; a dry run leaves no trace of either."""
-    now = stage.mesh.now()
+    report = told.report
+    if report is None:
+        raise ValueError("nothing was judged")
+    delivered = inputs.rows if inputs.rows is not None else stage.ports[run.product.main.name].delivered
+    batch = replace(work.batch, delivered=delivered)
     result: Result = "blocked" if report.blocked else "published"
-    if request.dry:
+    outcome = Outcome(batch=batch, result=result, report=report, warnings=inputs.warnings)
+    if run.request.dry:
         abandon(stage)
-        return Outcome(batch=batch, result=result, report=report, warnings=warnings)
+        return outcome
     if report.blocked:
-        reject(stage, report, [batch], at=now, attempt=work.attempt)
-        return Outcome(batch=batch, result=result, report=report, warnings=warnings)
+        reject(stage, report, [batch], at=told.ended, attempt=work.attempt, events=tell(told))
+        return outcome
     facts = Circumstances(
-        kind="batch",
-        at=now,
-        code_version=work.attempt,
+        kind="restatement" if work.restates else "batch",
+        at=told.ended,
+        code_version=run.transform.version,
         fingerprint=fingerprint,
-        inputs={i.name: pins[i.address].publication for i in stage.product.inputs if i.address},
+        inputs={i.name: told.pins[i.address].publication for i in run.product.inputs if i.address},
         batches=[batch],
     )
-    return Outcome(batch=batch, result=result, publication=publish(stage, report, facts), report=report, warnings=warnings)
+    return replace(outcome, publication=publish(stage, report, facts, tell(told)))
 
 
-def _until_settled(mesh: Mesh, product: Product, transform: Transform, work: Work, request: Request) -> Outcome:
+def _told(
+    run: Run,
+    work: Work,
+    stage: Stage,
+    pins: Mapping[Address, Pin],
+    started: datetime,
+    report: GateReport | None,
+    error: MeshError | None = None,
+) -> Told:
+    return Told(
+        stage=stage,
+        run_id=run.request.run_id,
+        job=run.request.job,
+        started=started,
+        ended=run.mesh.now(),
+        pins=pins,
+        code=run.transform.version,
+        due=work.due,
+        report=report,
+        error=error.what if error else None,
+        sql=run.transform.sql,
+    )
+
+
+def _tell_failure(told: Told) -> None:
+    mesh = told.stage.mesh
+    with mesh.store.writing() as con:
+        for event in tell(told):
+            mesh.store.say(con, "lineage", told.run_id, event, told.ended)
+
+
+def _until_settled(run: Run, work: Work) -> Outcome:
     """Take a batch; when main moved meanwhile, take it again from the start: stage and audit, never rebase."""
+    mesh, dry = run.mesh, run.request.dry
     attempts = Retrying(
         stop=stop_after_attempt(mesh.settings.publishing.attempts), retry=retry_if_exception_type(PublishConflict), reraise=True
     )
     try:
         if work.due and work.due.refusal:
             raise work.due.refusal
-        if work.due and not request.dry:
-            _remember(mesh, product, work.due)
-        return attempts(_take, mesh, product, transform, work, request)
+        if work.due and not dry:
+            _remember(mesh, run.product, work.due)
+        return attempts(_take, run, work)
+    except (Unavailable, PublishConflict):
+        raise
     except MeshError as error:
-        if isinstance(error, Unavailable):
-            raise
-        if not request.dry:
+        if not dry:
             _give_up(mesh, work, error)
         return Outcome(batch=work.batch, result="blocked" if isinstance(error, BatchRefused) else "failed", error=error)
 
@@ -176,13 +225,14 @@ def _give_up(mesh: Mesh, work: Work, error: MeshError) -> None:
 # what there is to do
 
 
-def _work(mesh: Mesh, product: Product, transform: Transform, request: Request) -> Iterator[Work]:
-    attempt = attempt_fingerprint(product, transform)
+def _work(run: Run) -> Iterator[Work]:
+    mesh, product = run.mesh, run.product
+    attempt = attempt_fingerprint(product, run.transform)
     if not product.sources:
         yield Work(batch=_derived(mesh, product, attempt), attempt=attempt)
     for port in product.sources:
         source = open_source(port, mesh.settings.root)
-        for batch in due(mesh.store, product, port, source, request.wanted, attempt=attempt, now=mesh.now()):
+        for batch in due(mesh.store, product, port, source, run.request.wanted, attempt=attempt, now=mesh.now()):
             yield Work(batch=batch.batch, attempt=attempt, due=batch, strict=port.order == "strict")
 
 

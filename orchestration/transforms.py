@@ -39,6 +39,11 @@ class Transform(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def sql(self) -> str | None:
+        """The compiled SQL, where that is what it is."""
+        ...
+
     def rows(self, port: OutputPort, bound: Bound) -> str:
         """The rows of one output port, as a table expression."""
         ...
@@ -50,6 +55,7 @@ class PassThrough:
 
     input_port: str
     version: str = "pass-through"
+    sql: None = None
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         return bound.relation(self.input_port)
@@ -62,6 +68,7 @@ class PythonTransform:
     product: Product
     functions: Mapping[str, Callable[..., object]]
     version: str
+    sql: None = None
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         frames = {name: self._frame(name, kind, bound) for name, kind in self.product.functions[port.name].parameters.items()}

@@ -48,8 +48,8 @@ def measure_query(check: Check) -> str:
 def require_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     """Raise NotOneNumber unless `query` is a single SELECT, by DuckDB's own parser."""
     text = query.replace("${table}", _SCOPE).replace("${object}", _SCOPE)
-    row = connection.execute("select json_serialize_sql(?)", [text]).fetchone()
-    parsed = json.loads(row[0]) if row else {"error": True}
+    ((serialized,),) = connection.execute("select json_serialize_sql(?)", [text]).fetchall()
+    parsed = json.loads(serialized)
     if parsed["error"]:
         raise NotOneNumber(f"the query is no SELECT: {parsed.get('error_message', '')}")
     if len(parsed["statements"]) != 1:
@@ -64,8 +64,8 @@ def number(value: object) -> float:
 
 
 def measure(connection: duckdb.DuckDBPyConnection, query: str) -> float:
-    row = connection.execute(query).fetchone()
-    return number(row[0] if row else None)
+    rows = connection.execute(query).fetchall()
+    return number(rows[0][0] if rows else None)
 
 
 class Totals:
