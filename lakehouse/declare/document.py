@@ -166,7 +166,7 @@ class _Builder:
 
 
 def scalar(text: str) -> JsonValue:
-    """What an unquoted word means; words that are no finite number, boolean or null are text, and so are integers too long for any column."""
+    """What an unquoted word means; words that are no finite number, boolean or null are text, as is an integer too long for any column."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
