@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
+from logging.handlers import BufferingHandler
 
 import duckdb
 import pytest
@@ -68,6 +70,7 @@ def only(
         (query("with t as (select * from ${table}) select count(*) from t join ${table} u on t.k < u.k"), 6, ()),
         (query("select '7'"), 7, ()),
         (query("select true"), 1, ()),
+        (query("select length('${env.HOME}')"), 11, ()),
     ],
 )
 def test_metrics(
@@ -227,11 +230,24 @@ def test_samples_are_few_and_always_the_same(runner: Runner, connection: duckdb.
     assert only(runner, connection, nulls(), relation).sample == tuple({"k": k, "s": None} for k in range(5))
 
 
+def test_two_statements_are_told_apart_from_a_mistake(runner: Runner, connection: duckdb.DuckDBPyConnection) -> None:
+    """A second statement is named as such."""
+    assert "more than one statement" in only(runner, connection, query("select 1; select 2")).message
+
+
 def test_the_console_stays_quiet(runner: Runner, connection: duckdb.DuckDBPyConnection, capfd: pytest.CaptureFixture[str]) -> None:
-    """A runner prints nothing, whatever happens."""
-    only(runner, connection, nulls())
-    only(runner, connection, query("select nope"))
+    """A runner prints nothing and logs nothing, whatever happens."""
+    # A handler of our own: pytest's also listens to loggers that pass nothing on.
+    heard = BufferingHandler(1000)
+    root = logging.getLogger()
+    root.addHandler(heard)
+    try:
+        only(runner, connection, nulls())
+        only(runner, connection, query("select nope"))
+    finally:
+        root.removeHandler(heard)
     assert capfd.readouterr() == ("", "")
+    assert heard.buffer == []
 
 
 VALUES = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from([math.nan, math.inf, 0.5]))
