@@ -125,6 +125,15 @@ def test_lines_are_physical(landing, end: str) -> None:
     assert found.rejected[0].reason == "'bad' is not a value of type int"
 
 
+def test_lines_after_many_batches(landing):
+    """A bad row far down is found at its line, and the rows around it keep their order."""
+    texts = ["x" if n in (100_000, 140_000) else str(n) for n in range(150_000)]
+    landing.put("m.csv", "a\n" + "\n".join(texts))
+    found = landing.read({"a": "int"})
+    assert [row[0] for row in found.rows] == [int(text) for text in texts if text != "x"]
+    assert found.where == [("m.csv", 100_002, "a"), ("m.csv", 140_002, "a")]
+
+
 def test_bytes_that_are_no_text(landing) -> None:
     """A record that is not UTF-8 is kept with its bytes spelled out; its neighbours are read."""
     landing.put("u.csv", b"a,b,c\n1,caf\xe9,1\n2,caf\xc3\xa9,2\n")

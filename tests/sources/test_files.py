@@ -50,6 +50,7 @@ def full(landing: Any) -> Any:
         ("in/b.csv", ["b.csv"]),
         ("in/*.csv", ["a.csv", "b.csv"]),
         ("in/[ab].csv", ["a.csv", "b.csv"]),
+        ("in/*", ["a.csv", "b.csv", "c.csv.gz", "f.txt"]),
         ("in/**/*.csv", ["a.csv", "b.csv", "sub/deep/i.csv", "sub/g.csv"]),
         ("in/*/g.csv", ["sub/g.csv"]),
         ("in/nothing.csv", []),
