@@ -14,6 +14,8 @@ from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 from lakehouse.store import Store, open_engine
 
+__all__ = ["SqlCatalog", "ensure_namespace", "open_catalog"]
+
 CATALOG_NAME = "mesh"
 
 

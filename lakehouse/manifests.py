@@ -114,6 +114,12 @@ def _bounds(file: DataFile, id: int, kind: PrimitiveType) -> Bounds | None:
     return from_bytes(kind, lower), from_bytes(kind, upper)
 
 
+def column_bounds(file: DataFile, schema: Schema, column: str) -> Bounds | None:
+    """The smallest and largest value of a column in a file, as pyiceberg represents values; None when the file does not say."""
+    found = schema.find_field(column)
+    return _bounds(file, found.field_id, found.field_type) if isinstance(found.field_type, PrimitiveType) else None
+
+
 def _meet(ours: Bounds | None, theirs: Bounds) -> bool:
     return ours is None or (ours[0] <= theirs[1] and theirs[0] <= ours[1])
 

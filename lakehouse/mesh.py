@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from typing import Self
 
 import duckdb
-from pyiceberg.catalog.sql import SqlCatalog
 
 from lakehouse.address import Address
-from lakehouse.catalogs import open_catalog
+from lakehouse.catalogs import SqlCatalog, open_catalog
 from lakehouse.declare import Declarations, load
 from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
@@ -88,6 +87,8 @@ def _open_duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
     spill = settings.home / "spill"
     opened = duckdb.connect(config={"memory_limit": engine.memory_limit, "threads": engine.threads, "temp_directory": str(spill)})
     opened.execute("set global TimeZone = 'UTC'")
+    # DuckDB would draw its progress on stdout, into the answer
+    opened.execute("set global enable_progress_bar = false")
     # with this optimizer try_cast raises where it should give NULL when the raw column is otherwise unused
     opened.execute("set global disabled_optimizers = 'type_pushdown'")
     return opened

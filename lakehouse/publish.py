@@ -12,16 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection
 
-from lakehouse.address import Address
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.declare.contract import Contract
 from lakehouse.diff import contract_to_json, fingerprint
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
-from lakehouse.stage import Stage
-from lakehouse.store import Batch, PortState, Publication
+from lakehouse.stage import Stage, StagedPort
+from lakehouse.store import Batch, Connection, PortState, Publication
 from lakehouse.store.records import Kind
 
 _REPORT = TypeAdapter(GateReport)
@@ -31,7 +29,7 @@ SNAPSHOTS_LISTED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a publication remembers about the run that made it. `events` are lineage events, told after the commit."""
+    """What a publication remembers about the run that made it; a rollback `restores` one and `withdraws` those after it."""
 
     kind: Kind
     at: datetime
@@ -40,6 +38,7 @@ class Circumstances:
     inputs: Mapping[str, str]
     batches: Sequence[Batch]
     restores: str | None = None
+    withdraws: tuple[Publication, ...] = ()
 
 
 def new_publication_id(at: datetime) -> str:
@@ -63,8 +62,10 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
         mesh.store.record(con, publication)
         for port in stage.ports.values():
             _keep_contract(mesh, con, port.port.contract)
-        for batch in _settled(stage, facts.batches, id):
+        for batch in _settled(stage, facts, id):
             mesh.store.put_batch(con, batch)
+        withdrawn = [b for p in facts.withdraws for b in p.batches]
+        mesh.store.withdraw(con, [p.id for p in facts.withdraws], withdrawn, stage.product.address)
         keep_report(mesh, con, stage, report, publication=id, at=facts.at)
         for event in events:
             mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
@@ -129,9 +130,10 @@ def _keep_metadata_short(mesh: Mesh, tables: Sequence[StagedTable], current: Pub
 
 def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Committed], current: Publication | None) -> Publication:
     committed = {c.address: c for c in done}
-    states = [_state(p.table, p.port.contract, committed, p.rows, p.total_rows, p.aside + p.unread) for p in stage.ports.values()]
+    before = {s.address: s for s in current.ports} if current else {}
+    states = [_state(p, committed.get(p.address), _content(id, facts.kind, before.get(p.address))) for p in stage.ports.values()]
     written = {s.address for s in states}
-    carried = [replace(s, changed=False, rows=0, quarantined=0) for s in current.ports if s.address not in written] if current else []
+    carried = [replace(s, changed=False, rows=0, quarantined=0) for s in before.values() if s.address not in written]
     return Publication(
         id=id,
         product=stage.product.address,
@@ -148,24 +150,26 @@ def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Com
     )
 
 
-def _state(
-    table: StagedTable, contract: Contract, committed: Mapping[Address, Committed], rows: int, total: int, quarantined: int
-) -> PortState:
-    done = committed.get(table.address)
-    metadata = done.metadata if done else table.metadata
+def _content(id: str, kind: Kind, before: PortState | None) -> str:
+    return before.content if kind == "retention" and before else id
+
+
+def _state(staged: StagedPort, done: Committed | None, content: str) -> PortState:
+    metadata = done.metadata if done else staged.table.metadata
     snapshot = metadata.current_snapshot()
-    location = done.metadata_location if done else (table.base.metadata_location if table.base else "")
+    base = staged.table.base.metadata_location if staged.table.base else ""
     return PortState(
-        address=contract.address,
+        address=staged.address,
         snapshot_id=snapshot.snapshot_id if snapshot else None,
         schema_id=metadata.current_schema_id,
-        metadata_location=location,
+        metadata_location=done.metadata_location if done else base,
         manifest_list=snapshot.manifest_list if snapshot else None,
-        contract_version=contract.version,
-        contract=fingerprint(contract),
-        rows=rows,
-        total_rows=total,
-        quarantined=quarantined,
+        contract_version=staged.port.contract.version,
+        contract=fingerprint(staged.port.contract),
+        rows=staged.rows,
+        total_rows=staged.total_rows,
+        quarantined=staged.aside + staged.unread,
+        content=content,
         changed=done is not None,
     )
 
@@ -174,13 +178,15 @@ def _keep_contract(mesh: Mesh, con: Connection, contract: Contract) -> None:
     mesh.store.keep_contract(con, fingerprint(contract), contract.address, contract_to_json(contract))
 
 
-def _settled(stage: Stage, batches: Sequence[Batch], publication: str) -> list[Batch]:
-    """The batches as they stand once this is published; the counts are the main port's."""
-    main = stage.ports[stage.product.main.name]
+def _settled(stage: Stage, facts: Circumstances, publication: str) -> list[Batch]:
+    """The batches as they stand once this is published; the counts are the main port's. A replay moves rows between them."""
+    main = stage.ports.get(stage.product.main.name)
+    if main is None or facts.kind == "retention":
+        return []
     rows, aside = main.rows + main.skipped, main.aside + main.unread
+    if facts.kind == "replay":
+        return [replace(b, published=b.published + rows, quarantined=b.quarantined - rows) for b in facts.batches]
     return [
-        replace(
-            b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, attempt=None, staged=None
-        )
-        for b in batches
+        replace(b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, attempt=None, staged=None)
+        for b in facts.batches
     ]

@@ -103,7 +103,7 @@ def partition_spec(contract: Contract, schema: Schema) -> PartitionSpec:
     fields = []
     for number, column in enumerate(contract.partitions):
         transform = str(column.partition)
-        name = column.name if transform == "identity" else f"{column.name}_{transform.split('[')[0]}"
+        name = column.name if transform == "identity" else f"{column.name}_{transform.split('[', maxsplit=1)[0]}"
         source = schema.find_field(column.name).field_id
         fields.append(PartitionField(source_id=source, field_id=1000 + number, transform=parse_transform(transform), name=name))
     return PartitionSpec(*fields)

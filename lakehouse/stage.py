@@ -24,6 +24,7 @@ from lakehouse.rules import GateRule, RowRule, gate_rules, row_rules
 from lakehouse.scan import paths, scan
 from lakehouse.schema import evolve, iceberg_schema, partition_spec
 from lakehouse.sources import Rejected
+from lakehouse.store import PortState
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, key_bounds, merge
 from lakehouse.write import Split, same_partitions, split
@@ -100,6 +101,7 @@ class Stage:
     def __init__(self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
         self.mesh, self.product, self.run_id, self.connection, self.batch = mesh, product, run_id, connection, batch
         self.ports: dict[str, StagedPort] = {}
+        self.replayed: frozenset[str] = frozenset()
 
     def write(
         self,
@@ -176,8 +178,7 @@ class Stage:
         change = diff(before, contract)
         if change.kind == "breaking":
             raise BreakingChange(
-                f"{contract.address} {before.version} -> {contract.version}: "
-                + "; ".join(c.sentence for c in change.breaking),
+                f"{contract.address} {before.version} -> {contract.version}: " + "; ".join(c.sentence for c in change.breaking),
                 place=str(contract.place),
                 hint=f"undo the edit, or declare a new port {contract.address.port}_v{before.major + 1} beside this one",
             )
@@ -220,7 +221,7 @@ class Stage:
     def _set_aside(self, staged: StagedPort, written: Split, rejected: Sequence[Rejected]) -> None:
         staged.aside, staged.unread = written.aside.rows, len(rejected)
         staged.broken = failing_by_rule(self.connection, written.aside, staged.row_rules)
-        if not written.aside.rows and not rejected and staged.mode in ("append", "upsert"):
+        if not written.aside.rows and not rejected and not self.replayed and staged.mode in ("append", "upsert"):
             return
         existing = load(self.mesh.catalog, staged.address.quarantine)
         if not written.aside.rows and not rejected and existing is None:
@@ -249,17 +250,56 @@ class Stage:
     ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
         """What the publication's mode leaves of the quarantine: all, none, or the other partitions'."""
         live = self.mesh.manifests.files(quarantine.manifest_list)
+        if self.replayed and live:
+            ids = ", ".join(literal(i) for i in sorted(self.replayed))
+            return self._left(quarantine, live, f"id not in ({ids})"), live
         if staged.mode in ("append", "upsert") or not live:
             return (), ()
         if staged.mode == "overwrite":
             return (), live
         text = partition_text(staged.port.contract)
         touched = f"select distinct ({text})::varchar from {scan(paths(written.accepted), staged.table.schema)}"
-        left = (
-            f"(select * from {scan(paths(live), quarantine.schema)} where partition is not null and partition not in ({touched})"
-            f" or partition is null and batch <> {literal(self.batch)})"
-        )
-        return split(self.connection, left, quarantine, (), run_id=self.run_id, port=str(quarantine.address)).accepted, live
+        theirs = f"partition is not null and partition not in ({touched}) or partition is null and batch <> {literal(self.batch)}"
+        return self._left(quarantine, live, theirs), live
+
+    def _left(self, quarantine: StagedTable, live: Sequence[DataFile], condition: str) -> tuple[DataFile, ...]:
+        rows = f"(select * from {scan(paths(live), quarantine.schema)} where {condition})"
+        return split(self.connection, rows, quarantine, (), run_id=self.run_id, port=str(quarantine.address)).accepted
+
+    # going back and taking away
+
+    def opened(self, port: OutputPort) -> StagedPort:
+        """A port's current state, opened for a change by lists of files."""
+        return self._open(port, "overwrite")
+
+    def restore(self, port: OutputPort, state: PortState) -> StagedPort:
+        """Stage the files that a port had in an earlier state; no file is written, and what came since is left out."""
+        staged = self._open(port, "overwrite")
+        then, now = self.mesh.manifests.files(state.manifest_list), staged.live
+        then_paths, now_paths = set(paths(then)), set(paths(now))
+        added = [f for f in then if f.file_path not in now_paths]
+        removed = [f for f in now if f.file_path not in then_paths]
+        staged.table.put(added, removed, {"lakemesh.run": self.run_id})
+        self.ports[port.name] = staged
+        return staged
+
+    def quarantine_without(self, port: Address, ids: Sequence[str]) -> StagedTable:
+        """A port's quarantine without these rows, staged."""
+        quarantine = self._table(contract_of(port))
+        live = self.mesh.manifests.files(quarantine.manifest_list)
+        gone = ", ".join(literal(i) for i in ids)
+        quarantine.put(self._left(quarantine, live, f"id not in ({gone})"), live, {"lakemesh.run": self.run_id})
+        return quarantine
+
+    def forget_quarantined(self, port: OutputPort, batches: Sequence[str]) -> None:
+        """Take the quarantined rows of withdrawn batches away with their batches."""
+        if load(self.mesh.catalog, port.address.quarantine) is None or not batches:
+            return
+        quarantine = self._table(contract_of(port.address))
+        live = self.mesh.manifests.files(quarantine.manifest_list)
+        gone = ", ".join(literal(b) for b in batches)
+        quarantine.put(self._left(quarantine, live, f"batch not in ({gone})"), live, {"lakemesh.run": self.run_id})
+        self.ports[port.name].quarantine = quarantine
 
 
 def published_contract(mesh: Mesh, product: Address, port: Address) -> Contract | None:

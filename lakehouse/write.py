@@ -140,9 +140,11 @@ def _same_columns(given: Mapping[str, str], schema: Schema, port: str) -> None:
 def _refusal(name: str, given: str, target: str) -> str:
     """A value is refused when it cannot be cast, or when a number or an instant would lose something on the way."""
     failed = f"try_cast({name} as {target}) is null"
-    kind = given.split("(")[0]
+    kind = given.split("(", maxsplit=1)[0]
     loses = (
-        (kind in _INEXACT and target in _WHOLE) or (kind in _INSTANTS and target == "DATE") or (kind == target.split("(")[0] == "DECIMAL")
+        (kind in _INEXACT and target in _WHOLE)
+        or (kind in _INSTANTS and target == "DATE")
+        or (kind == target.split("(", maxsplit=1)[0] == "DECIMAL")
     )
     if loses:
         failed = f"({failed} or try_cast({name} as {target})::{given} is distinct from {name})"

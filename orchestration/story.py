@@ -18,11 +18,11 @@ from lakehouse.access import OPERATOR
 from lakehouse.address import Address
 from lakehouse.batches import Due, Wanted, due
 from lakehouse.catalogs import ensure_namespace
+from lakehouse.collect import recover
 from lakehouse.declare.product import Product
 from lakehouse.diff import fingerprint as fingerprint_of
 from lakehouse.errors import BatchRefused, MeshError, PublishConflict, Unavailable
 from lakehouse.gate import GateReport
-from lakehouse.maintain import recover
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
 from lakehouse.publish import Circumstances, abandon, publish, reject
@@ -110,7 +110,7 @@ def _take(run: Run, work: Work) -> Outcome:
         ) as inputs:
             try:
                 _stage_ports(stage, run.transform, inputs)
-                report = stage.audit(_targets(mesh, pins))
+                report = stage.audit(targets(mesh, pins))
                 told = _told(run, work, stage, pins, started, report)
                 return _settle(run, work, stage, inputs, fingerprint, told)
             except MeshError as error:
@@ -257,7 +257,7 @@ def attempt_fingerprint(product: Product, transform: Transform) -> str:
 
 def run_fingerprint(product: Product, pins: Mapping[Address, Pin], work: Work) -> str:
     """Changes when there is something to do: other inputs, other code, another contract, another delivery."""
-    states = [f"{i.name}={pins[i.address].state.snapshot_id}" for i in product.inputs if i.address and i.address in pins]
+    states = [f"{i.name}={pins[i.address].state.content}" for i in product.inputs if i.address and i.address in pins]
     return _digest(work.attempt, *states, work.batch.id if work.due else "")
 
 
@@ -265,6 +265,6 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _targets(mesh: Mesh, pins: Mapping[Address, Pin]) -> dict[Address, str]:
+def targets(mesh: Mesh, pins: Mapping[Address, Pin]) -> dict[Address, str]:
     """What foreign keys point at, as pinned."""
     return {a: relation_of(mesh, p.state, decision_on(mesh, OPERATOR, p.state)) for a, p in pins.items()}

@@ -20,6 +20,8 @@ class PortState:
     """A port inside a publication: what makes it readable for ever, and what its contract was then.
 
     `rows` were written by this publication, `total_rows` can be read; `changed` is false when the port only came along.
+    `content` is the publication that last gave it other content: retention takes old rows away and leaves it, so that nobody
+    downstream has anything to do.
     """
 
     address: Address
@@ -32,6 +34,7 @@ class PortState:
     rows: int
     total_rows: int
     quarantined: int
+    content: str
     changed: bool = True
 
 

@@ -44,6 +44,7 @@ port_states = Table(
     Column("total_rows", Integer, nullable=False),
     Column("quarantined", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
+    Column("content", String, nullable=False),
 )
 
 contracts = Table(

@@ -1,0 +1,117 @@
+"""What may go: rows past their contract's retention, as a publication that triggers nothing downstream.
+
+Whole files go where the element's bounds allow it (a partition column's always do); others are rewritten without the old rows.
+Next: `maintain.py` for files and history.
+"""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from pyiceberg.manifest import DataFile
+
+from lakehouse.declare.contract import Contract, ServiceLevel
+from lakehouse.declare.product import OutputPort, Product
+from lakehouse.gate import GateReport
+from lakehouse.manifests import column_bounds, stored
+from lakehouse.mesh import Mesh
+from lakehouse.publish import Circumstances, publish
+from lakehouse.scan import paths, scan
+from lakehouse.stage import Stage, StagedPort
+from lakehouse.store import Publication
+from lakehouse.types import literal, quote
+from lakehouse.write import split
+
+_MONTHS = {"y": 12, "yr": 12, "year": 12, "years": 12, "mo": 1, "month": 1, "months": 1}
+_DAYS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """Rows of `column` before `before` may go."""
+
+    column: str
+    before: date | datetime
+
+
+def expiry(contract: Contract, now: datetime) -> Expiry | None:
+    """What the contract's retention says at `now`; None without one that names an element and a unit of time."""
+    promise = next((s for s in contract.service_levels if s.property == "retention" and s.element), None)
+    if promise is None or promise.element is None:
+        return None
+    cutoff = _before(promise, now)
+    column = promise.element.rpartition(".")[2]
+    is_date = str(contract.column(column).type) == "date"
+    return Expiry(column=column, before=cutoff.date() if is_date else cutoff)
+
+
+def _before(promise: ServiceLevel, now: datetime) -> datetime:
+    amount, unit = int(float(str(promise.value))), promise.unit or "d"
+    if unit in _DAYS:
+        return now - timedelta(days=amount * _DAYS[unit])
+    months = now.year * 12 + now.month - 1 - amount * _MONTHS[unit]
+    year, month = divmod(months, 12)
+    return now.replace(year=year, month=month + 1, day=min(now.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
+    """Publish the product without the rows that are past their time; None when there are none. The caller holds the lease."""
+    current = mesh.store.current(product.address)
+    if current is None:
+        return None
+    with mesh.connection() as connection:
+        stage = Stage(mesh, product, run_id, connection, batch="retention")
+        for port in product.outputs:
+            due = expiry(port.contract, mesh.now())
+            if due is not None:
+                _take_away(stage, port, due)
+        if not any(p.table.changed for p in stage.ports.values()):
+            return None
+        facts = Circumstances(
+            kind="retention",
+            at=mesh.now(),
+            code_version=current.code_version,
+            fingerprint=current.fingerprint,
+            inputs=current.inputs,
+            batches=(),
+        )
+        return publish(stage, GateReport(ports=(), runner="none"), facts)
+
+
+def _take_away(stage: Stage, port: OutputPort, due: Expiry) -> None:
+    staged = stage.opened(port)
+    old = [f for f in staged.live if _reaches(staged, f, due)]
+    whole = [f for f in old if _ends_before(staged, f, due)]
+    mixed = [f for f in old if f not in whole]
+    kept = _without_old_rows(stage, staged, mixed, due)
+    staged.table.put(kept, [*whole, *mixed] if kept or whole or mixed else [], {"lakemesh.run": stage.run_id})
+    stage.ports[port.name] = staged
+
+
+def _without_old_rows(stage: Stage, staged: StagedPort, mixed: list[DataFile], due: Expiry) -> tuple[DataFile, ...]:
+    if not mixed:
+        return ()
+    relation = scan(paths(mixed), staged.table.schema)
+    moment = literal(due.before.isoformat())
+    kind = "timestamptz" if isinstance(due.before, datetime) else "date"
+    young = f"(select * from {relation} where {quote(due.column)} >= {moment}::{kind} or {quote(due.column)} is null)"
+    return split(stage.connection, young, staged.table, (), run_id=stage.run_id, port=str(staged.address)).accepted
+
+
+def _reaches(staged: StagedPort, file: DataFile, due: Expiry) -> bool:
+    """Whether a file may hold a row that is too old."""
+    bounds = column_bounds(file, staged.table.schema, due.column)
+    return bounds is None or bounds[0] < stored(_instant(due.before))
+
+
+def _ends_before(staged: StagedPort, file: DataFile, due: Expiry) -> bool:
+    """Whether every row of a file is too old; a row without a value never is."""
+    bounds = column_bounds(file, staged.table.schema, due.column)
+    id = staged.table.schema.find_field(due.column).field_id
+    return bounds is not None and bounds[1] < stored(_instant(due.before)) and not (file.null_value_counts or {}).get(id)
+
+
+def _instant(moment: date | datetime) -> date | datetime:
+    return moment.astimezone(UTC) if isinstance(moment, datetime) else moment

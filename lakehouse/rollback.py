@@ -1,0 +1,86 @@
+"""Rollback: a new publication of an earlier state, all ports of the product. What came after it is withdrawn, by name.
+
+`plan_rollback` says beforehand what would be withdrawn. Next: `maintain.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakehouse.collect import recover
+from lakehouse.declare.product import Product
+from lakehouse.errors import WrongUse
+from lakehouse.gate import GateReport
+from lakehouse.mesh import Mesh
+from lakehouse.pins import writing
+from lakehouse.publish import Circumstances, publish, report_from_json
+from lakehouse.stage import Stage
+from lakehouse.store import Batch, Publication
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackPlan:
+    """The state to go back to, and the publications and batches that a rollback would withdraw, newest first."""
+
+    product: Product
+    target: Publication
+    withdrawn: tuple[Publication, ...]
+    batches: tuple[Batch, ...]
+
+
+def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> RollbackPlan:
+    """Go back to the publication whose id begins with `to`, by default the one before the current; WrongUse when it cannot be."""
+    standing = [p for p in mesh.store.publications(product.address) if not p.withdrawn]
+    target = _target(product, standing, to)
+    later = tuple(p for p in standing if p.number > target.number)
+    missing = [o.address for o in product.outputs if all(s.address != o.address for s in target.ports)]
+    if missing:
+        raise WrongUse(f"{missing[0]} was not part of publication {target.id}", hint="go back to a publication that had all ports")
+    names = {b for p in later for b in p.batches}
+    batches = tuple(b for b in mesh.store.batches(product.address, "published") if b.id in names)
+    return RollbackPlan(product=product, target=target, withdrawn=later, batches=batches)
+
+
+def _target(product: Product, standing: list[Publication], to: str | None) -> Publication:
+    hint = f"mesh log {product.address} lists its publications"
+    if to is None:
+        earlier = [p for p in standing[1:] if not p.expired]
+        if not earlier:
+            raise WrongUse(f"{product.address} has no earlier publication to go back to", hint=hint)
+        return earlier[0]
+    matching = [p for p in standing if p.id.startswith(to)]
+    if len(matching) != 1:
+        raise WrongUse(f"{product.address} has {len(matching) or 'no'} standing publications {to!r}", hint=hint)
+    if matching[0].expired:
+        raise WrongUse(f"publication {matching[0].id} is no longer kept", hint="[history] in mesh.toml says how long")
+    if matching[0] is standing[0]:
+        raise WrongUse(f"publication {matching[0].id} is current", hint=hint)
+    return matching[0]
+
+
+def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
+    """Publish the planned state again; PublishConflict when somebody published since it was planned."""
+    product = plan.product
+    with writing(mesh, product.address, run_id, recover), mesh.connection() as connection:
+        again = plan_rollback(mesh, product, plan.target.id)
+        stage = Stage(mesh, product, run_id, connection, batch=f"rollback:{plan.target.id}")
+        for port in product.outputs:
+            stage.restore(port, plan.target.port(port.address))
+            stage.forget_quarantined(port, [b.id for b in again.batches])
+        facts = Circumstances(
+            kind="rollback",
+            at=mesh.now(),
+            code_version=plan.target.code_version,
+            fingerprint=plan.target.fingerprint,
+            inputs=plan.target.inputs,
+            batches=(),
+            restores=plan.target.id,
+            withdraws=again.withdrawn,
+        )
+        return publish(stage, _verdict_of_then(mesh, plan.target), facts)
+
+
+def _verdict_of_then(mesh: Mesh, target: Publication) -> GateReport:
+    """The state was judged when it was first published; that verdict is kept with the new publication too."""
+    body = mesh.store.report(target.product, publication=target.id)
+    return report_from_json(body) if body else GateReport(ports=(), runner="none")

@@ -1,0 +1,159 @@
+"""The way back for rows set aside: through the same cast, split, gate and publish, as a publication of kind replay.
+
+Source rows go through read and transform again, output rows through cast and split. What breaks a rule again is set aside
+again. Next: `lakehouse/quarantine.py`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+
+from lakehouse.address import Address
+from lakehouse.batches import Due, find
+from lakehouse.collect import recover
+from lakehouse.commit import Committed, commit
+from lakehouse.declare.product import InputPort, OutputPort, Product
+from lakehouse.errors import BatchRefused
+from lakehouse.mesh import Mesh
+from lakehouse.pins import pinned, writing
+from lakehouse.publish import Circumstances, abandon, publish
+from lakehouse.quarantine import QuarantinedRow
+from lakehouse.scan import local_path
+from lakehouse.sources import open_source
+from lakehouse.stage import Stage
+from lakehouse.store import Batch, Connection
+from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
+from orchestration.inputs import Inputs, wanted
+from orchestration.story import Outcome, Request, targets
+from orchestration.transforms import Bound, Transform, failure, load_transform
+
+
+def replay(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], request: Request) -> Iterator[Outcome]:
+    """Publish these quarantined rows of a port, a publication for each batch and origin they came from."""
+    product = mesh.declarations.producer(port)
+    transform = load_transform(mesh, product)
+    with writing(mesh, product.address, request.run_id, recover):
+        for (batch, origin), group in groupby(sorted(rows, key=_origin), key=_origin):
+            yield _replay(mesh, product, product.port(port), transform, find(mesh.store, product, batch), origin, list(group), request)
+
+
+def _origin(row: QuarantinedRow) -> tuple[str, str]:
+    return row.batch, row.origin
+
+
+def _replay(
+    mesh: Mesh,
+    product: Product,
+    port: OutputPort,
+    transform: Transform,
+    batch: Batch,
+    origin: str,
+    rows: list[QuarantinedRow],
+    request: Request,
+) -> Outcome:
+    with (
+        pinned(mesh, wanted(mesh, product), request.run_id) as pins,
+        mesh.connection() as connection,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        stage = Stage(mesh, product, request.run_id, connection, batch.id)
+        stage.replayed = frozenset(r.id for r in rows)
+        source, due = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else (product, None)
+        with Inputs(mesh=mesh, product=source, connection=connection, pins=pins, due=due, stage=stage) as inputs:
+            bound = Bound(connection=connection, relation=inputs.relation, limit_rows=mesh.settings.engine.materialise_rows)
+            try:
+                relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
+                stage.write(port, relation, rejected=inputs.rejected, mode="upsert" if port.write == "upsert" else "append")
+                _follow(product, port, stage, transform, bound)
+            except duckdb.Error as error:
+                abandon(stage)
+                raise inputs.failure or failure(f"{product.address}: replay", error) from error
+            report = stage.audit(targets(mesh, pins))
+            if report.blocked:
+                abandon(stage)
+                return Outcome(batch=batch, result="blocked", report=report)
+            current = mesh.store.current(product.address)
+            facts = Circumstances(
+                kind="replay",
+                at=mesh.now(),
+                code_version=transform.version,
+                fingerprint=current.fingerprint if current else "",
+                inputs=current.inputs if current else {},
+                batches=[batch],
+            )
+            return Outcome(batch=batch, result="published", report=report, publication=publish(stage, report, facts))
+
+
+def _follow(product: Product, port: OutputPort, stage: Stage, transform: Transform, bound: Bound) -> None:
+    """Compute the siblings that read the replayed port anew, in the partitions it touched."""
+    written = {port.name}
+    for sibling in product.outputs:
+        reads = product.functions[sibling.name].parameters if sibling.name in product.functions else {}
+        if sibling.name not in written and written & set(reads):
+            stage.write(sibling, transform.rows(sibling, bound))
+            written.add(sibling.name)
+
+
+def _typed(port: OutputPort, rows: Sequence[QuarantinedRow]) -> str:
+    """Output rows from their JSON: scalars as text, which the writer casts and judges, nested values by DuckDB's JSON cast."""
+    columns = []
+    for column in port.contract.columns:
+        path = literal(f'$."{column.name}"')
+        nested = isinstance(column.type, ListOf | MapOf | StructOf)
+        value = f"try_cast(row->{path} as {column.type.duckdb})" if nested else f"row->>{path}"
+        columns.append(f"{value} as {quote(column.name)}")
+    values = ", ".join(f"({literal(r.row)}::json)" for r in rows)
+    return f"(select {', '.join(columns)} from (values {values}) kept(row))"
+
+
+def _as_delivery(mesh: Mesh, product: Product, batch: Batch, rows: Sequence[QuarantinedRow], folder: Path) -> tuple[Product, Due]:
+    """Source rows as a file again, under the first line of the file they came from; and the product that reads it there."""
+    port = product.input(batch.input_port)
+    if port.source is None or port.source.format == "parquet":
+        raise BatchRefused(f"rows of {port.name} cannot be read again as text", hint="correct them at the source and deliver them again")
+    for name, group in groupby(sorted(rows, key=lambda r: r.file or ""), key=lambda r: r.file or ""):
+        lines = [*_header(port, name, mesh, product, batch), *(r.row for r in group)]
+        suffix = ".csv" if port.source.format == "csv" else ".jsonl"
+        (folder / f"{uuid.uuid4().hex}{suffix}").write_text("\n".join(lines) + "\n", encoding=port.source.dialect.encoding)
+    moved = replace(port, source=replace(port.source, path=str(folder)))
+    reading = replace(product, inputs=tuple(moved if i.name == port.name else i for i in product.inputs))
+    deliveries = tuple(open_source(moved, mesh.settings.root).deliveries())
+    return reading, Due(batch=batch, deliveries=deliveries, arrivals=())
+
+
+def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Batch) -> list[str]:
+    if port.source is None or port.source.format != "csv" or not port.source.dialect.header:
+        return []
+    arrivals = mesh.store.arrivals_of(product.address, batch.id)
+    found = next((a for a in arrivals if a.name == name or a.location.endswith(name)), arrivals[0] if arrivals else None)
+    path = Path(local_path(found.location)) if found else Path(name)
+    if not path.is_file() or path.suffix == ".gz":
+        raise BatchRefused(
+            f"{path} is no longer there, and its first line names the columns", hint="deliver the corrected rows as a new file"
+        )
+    with path.open(encoding=port.source.dialect.encoding) as file:
+        return [next(file).rstrip("\r\n") for _ in range(port.source.dialect.skip + 1)]
+
+
+def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: str) -> int:
+    """Give quarantined rows up for good; they count as discarded. Nothing that a consumer sees changes."""
+    product = mesh.declarations.producer(port)
+    with writing(mesh, product.address, run_id, recover), mesh.connection() as connection:
+        stage = Stage(mesh, product, run_id, connection, batch="discard")
+        quarantine = stage.quarantine_without(port, [r.id for r in rows])
+        counts = {b: sum(r.batch == b for r in rows) for b in {r.batch for r in rows}}
+        batches = [(find(mesh.store, product, b), n) for b, n in counts.items()]
+
+        def record(con: Connection, _done: Sequence[Committed]) -> None:
+            for batch, number in batches:
+                mesh.store.amend(con, batch, quarantined=-number, discarded=number)
+
+        commit(mesh.catalog, [quarantine], record, fault=mesh.faults.at)
+    return len(rows)
