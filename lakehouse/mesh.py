@@ -79,7 +79,10 @@ class Mesh:
         """A connection to the mesh's one DuckDB: in UTC, within the settings' limits, spilling below the mesh's home."""
         if self._duckdb is None:
             self._duckdb = _open_duckdb(self.settings)
-        return self._duckdb.cursor()
+        cursor = self._duckdb.cursor()
+        # DuckDB would draw its progress on stdout, into the answer
+        cursor.execute("set enable_progress_bar = false")
+        return cursor
 
 
 def _open_duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -87,8 +90,6 @@ def _open_duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
     spill = settings.home / "spill"
     opened = duckdb.connect(config={"memory_limit": engine.memory_limit, "threads": engine.threads, "temp_directory": str(spill)})
     opened.execute("set global TimeZone = 'UTC'")
-    # DuckDB would draw its progress on stdout, into the answer
-    opened.execute("set global enable_progress_bar = false")
     # with this optimizer try_cast raises where it should give NULL when the raw column is otherwise unused
     opened.execute("set global disabled_optimizers = 'type_pushdown'")
     return opened

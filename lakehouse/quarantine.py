@@ -137,7 +137,7 @@ def rows(mesh: Mesh, port: Address) -> list[QuarantinedRow]:
     files = mesh.manifests.files(snapshot.manifest_list if snapshot else None)
     columns = ", ".join(quote(c) for c in _COLUMNS)
     with mesh.connection() as connection:
-        found = connection.execute(f"select {columns} from {scan(paths(files), table.schema())} order by at, batch, line, id").fetchall()
+        found = connection.execute(f"select {columns} from {scan(paths(files), table.schema())} order by \"at\", batch, line, id").fetchall()
     return [QuarantinedRow(**dict(zip(_COLUMNS, values, strict=True))) for values in found]
 
 
