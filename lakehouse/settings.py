@@ -65,7 +65,7 @@ class Lineage(_Section):
 class Settings(BaseSettings):
     """A mesh's root, its home (state) and its sections."""
 
-    model_config = SettingsConfigDict(env_prefix="MESH_", env_nested_delimiter="__", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MESH_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     root: Path
     home: Path
