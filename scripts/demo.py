@@ -14,15 +14,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MESH = Path(sys.executable).with_name("mesh")
 STARTED = monotonic()
-SOURCES = ("operations.airlines", "network.airports", "fleet.aircraft", "weather.observations", "operations.flights")
-QUESTION = """
-    select carrier_ranking.rank, name, round(100 * on_time_share, 1) as on_time_percent
-    from punctuality.carrier_ranking order by rank limit 5
-"""
+QUESTION = (
+    "select rank, carrier_name, scheduled, on_time_percent from punctuality.carrier_ranking where rank is not null order by rank limit 5"
+)
 
 
 def say(title: str) -> None:
-    print(f"\n\033[1m{title}\033[0m  ({monotonic() - STARTED:.0f} s)" if sys.stdout.isatty() else f"\n{title}  ({monotonic() - STARTED:.0f} s)", flush=True)
+    bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    print(f"\n{bold[0]}{title}{bold[1]}  ({monotonic() - STARTED:.0f} s)", flush=True)
 
 
 def mesh(*words: str, expect: Sequence[int] = (0,)) -> None:
@@ -44,9 +43,14 @@ def arrive(*words: str) -> None:
 
 
 def begin_anew() -> None:
-    """The demo tells a story from its beginning: earlier state of it goes."""
-    for folder in (ROOT / ".mesh", ROOT / "landing"):
+    """The demo tells a story from its beginning: what an earlier one left goes, what it did not make stays."""
+    home, mark = ROOT / ".mesh", ROOT / ".mesh" / "made-by-demo"
+    if (home / "mesh.db").exists() and not mark.exists():
+        sys.exit(f"{home} holds state that the demo did not make\n  hint: move it away, or make clean")
+    for folder in (home, ROOT / "landing"):
         shutil.rmtree(folder, ignore_errors=True)
+    home.mkdir()
+    mark.touch()
 
 
 def the_year() -> None:
@@ -71,7 +75,7 @@ def the_bad_days() -> None:
 
 def the_consumer() -> None:
     say("5. A consumer asks: who is on time?")
-    mesh("query", " ".join(QUESTION.split()))
+    mesh("query", QUESTION)
     say("6. The books balance")
     mesh("verify")
 
