@@ -102,7 +102,7 @@ def _take(run: Run, work: Work) -> Outcome:
     with pinned(mesh, wanted(mesh, product), run.request.run_id) as pins, mesh.connection() as connection:
         fingerprint = run_fingerprint(product, pins, work)
         current = mesh.store.current(product.address)
-        if work.due is None and _nothing_new(current, fingerprint, work, run.request):
+        if work.due is None and _nothing_new(mesh, current, fingerprint, work, run.request):
             return Outcome(batch=work.batch, result="unchanged", publication=current)
         stage = Stage(mesh, product, run.request.run_id, connection, work.batch.id)
         with Inputs(
@@ -237,17 +237,33 @@ def _work(run: Run) -> Iterator[Work]:
 
 
 def _derived(mesh: Mesh, product: Product, attempt: str) -> Batch:
-    """The batch of a product without sources: the present states of its inputs."""
-    inputs = [i for i in product.inputs if i.address]
-    states = [mesh.store.current(mesh.declarations.producer(i.address).address) for i in inputs if i.address]
-    name = ", ".join(f"{i.address}@{s.id}" for i, s in zip(inputs, states, strict=True) if s)
-    input_port = inputs[0].name if inputs else ""
-    id = _digest(input_port, name, attempt)
-    return Batch(id=id, product=product.address, input_port=input_port, name=name, partition=None, state="pending", at=mesh.now())
+    """The batch of a product without sources: the present content of its inputs."""
+    inputs = [(i.name, i.address) for i in product.inputs if i.address]
+    contents = {address: _content(mesh, address) for _, address in inputs}
+    input_port = inputs[0][0] if inputs else ""
+    return Batch(
+        id=_digest(input_port, *(f"{a}@{c}" for a, c in contents.items()), attempt),
+        product=product.address,
+        input_port=input_port,
+        name=", ".join(f"{a}@{c}" for a, c in contents.items() if c),
+        partition=None,
+        state="pending",
+        at=mesh.now(),
+    )
 
 
-def _nothing_new(current: Publication | None, fingerprint: str, work: Work, request: Request) -> bool:
-    return current is not None and current.fingerprint == fingerprint and not request.wanted.force
+def _content(mesh: Mesh, address: Address) -> str:
+    current = mesh.store.current(mesh.declarations.producer(address).address)
+    return next((s.content for s in current.ports if s.address == address), "") if current else ""
+
+
+def _nothing_new(mesh: Mesh, current: Publication | None, fingerprint: str, work: Work, request: Request) -> bool:
+    """Whether this was done already, or was rejected, discarded or withdrawn and has not changed since."""
+    if request.wanted.force:
+        return False
+    known = mesh.store.batch(work.batch.product, work.batch.id)
+    given_up = known is not None and known.state in ("rejected", "discarded", "withdrawn")
+    return given_up or (current is not None and current.fingerprint == fingerprint)
 
 
 def attempt_fingerprint(product: Product, transform: Transform) -> str:
