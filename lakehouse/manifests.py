@@ -44,6 +44,10 @@ class Manifests:
         self._manifest = lru_cache(maxsize=_KEPT_MANIFESTS)(self._read)
         self._list = lru_cache(maxsize=_KEPT_LISTS)(self._read_list)
 
+    def fresh(self) -> Manifests:
+        """Another reader of the same files, which has read nothing yet."""
+        return Manifests(self._io)
+
     def files(self, manifest_list: str | None) -> tuple[DataFile, ...]:
         """The live data files of a snapshot."""
         return tuple(f for m in self.manifests(manifest_list) for f in self._manifest(m).files)
