@@ -109,7 +109,7 @@ def _refusal(product: Product, before: tuple[Delivery, Batch]) -> BatchRefused:
     return BatchRefused(
         f"{delivery.name} was published with other content (batch {batch.id}), and {product.address} is append-only",
         place=delivery.location,
-        hint=f"deliver the correction under a new name, or mesh rollback {product.address} before it, or declare write: overwrite_partitions",
+        hint=f"deliver it under a new name, mesh rollback {product.address} to before it, or declare write: overwrite_partitions",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyiceberg
 from pyiceberg.catalog.sql import SqlCatalog
@@ -26,6 +27,7 @@ from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
 from lakehouse.errors import PublishConflict, Unavailable
+from lakehouse.store.engine import writing
 
 PROVEN = "0.12."
 PROPERTIES = {
@@ -68,13 +70,17 @@ class _Creation(_Cached, CreateTableTransaction):
 
 @dataclass(slots=True)
 class StagedTable:
-    """One table's next state in an open transaction that nothing points at. `base` is None for a table that is yet to be."""
+    """One table's next state in an open transaction that nothing points at. `base` is None for a table that is yet to be.
+
+    `folders` are what was written for it: files of theirs that are not in `added` were needed on the way only.
+    """
 
     address: Address
     transaction: Transaction
     base: Table | None
     added: list[DataFile] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
     @property
     def metadata(self) -> TableMetadata:
@@ -151,17 +157,17 @@ def commit(
     staged: Sequence[StagedTable],
     record: Callable[[Connection, Sequence[Committed]], None],
     *,
-    fault: Callable[[str], None] = lambda point: None,
+    fault: Callable[[str], None],
 ) -> list[Committed]:
     """Make all staged tables current and `record` the fact, in one transaction; or raise PublishConflict with nothing changed.
 
-    Fault points: k6 before, k7 after the metadata files; k11 between two tables' swaps; k8 after the commit.
+    Unavailable says nothing of the outcome: what was recorded is there if and only if all of it happened. Fault points: k6 before, k7 after the metadata files; k11 between two tables' swaps; k8 after the commit.
     """
     fault("k6")
     ready = [_write_metadata(catalog, table) for table in sorted(staged, key=lambda s: s.address) if table.changed]
     fault("k7")
     try:
-        with catalog.engine.connect().execution_options(write=True) as connection, connection.begin():
+        with writing(catalog.engine) as connection:
             for table, done in ready:
                 _swap(connection, catalog.name, table, done)
                 fault("k11")

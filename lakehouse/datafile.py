@@ -6,7 +6,6 @@ same functions it uses. Next: `write.py`.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def data_file(path: Path, metadata: TableMetadata) -> DataFile:
         file_path=path.as_uri(),
         file_format=FileFormat.PARQUET,
         partition=statistics.partition(spec, schema),
-        file_size_in_bytes=os.path.getsize(path),
+        file_size_in_bytes=path.stat().st_size,
         sort_order_id=None,
         spec_id=spec.spec_id,
         equality_ids=None,

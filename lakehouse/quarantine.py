@@ -28,6 +28,7 @@ from lakehouse.types import Primitive, literal, quote
 from lakehouse.write import SetAside, split
 
 _PLACE = Place(file="lakehouse/quarantine.py")
+SHORTEST_ID = 6
 _COLUMNS = ("id", "rule", "reason", "origin", "batch", "partition", "file", "line", "row", "at")
 
 
@@ -137,16 +138,17 @@ def rows(mesh: Mesh, port: Address) -> list[QuarantinedRow]:
     files = mesh.manifests.files(snapshot.manifest_list if snapshot else None)
     columns = ", ".join(quote(c) for c in _COLUMNS)
     with mesh.connection() as connection:
-        found = connection.execute(f"select {columns} from {scan(paths(files), table.schema())} order by \"at\", batch, line, id").fetchall()
+        kept = scan(paths(files), table.schema())
+        found = connection.execute(f'select {columns} from {kept} order by "at", batch, line, id').fetchall()
     return [QuarantinedRow(**dict(zip(_COLUMNS, values, strict=True))) for values in found]
 
 
 def chosen(mesh: Mesh, port: Address, ids: Sequence[str] | None) -> list[QuarantinedRow]:
-    """The rows with these ids (or id prefixes of at least 6 characters), or all; WrongUse when one is not there."""
+    """The rows with these ids (or their beginnings), or all; WrongUse when one is not there."""
     kept = rows(mesh, port)
     if ids is None:
         return kept
-    unknown = [i for i in ids if len(i) < 6 or not any(r.id.startswith(i) for r in kept)]
+    unknown = [i for i in ids if len(i) < SHORTEST_ID or not any(r.id.startswith(i) for r in kept)]
     if unknown:
         raise WrongUse(f"{port} has no quarantined row {', '.join(unknown)}", hint=f"mesh quarantine list {port}")
     return [r for r in kept if any(r.id.startswith(i) for i in ids)]

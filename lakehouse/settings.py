@@ -48,7 +48,10 @@ class History(_Section):
 
 
 class Publishing(_Section):
-    """`wait`: seconds to wait for a product that another run holds; `attempts`: re-stagings after a conflict; `expire_every`: publications between expiries."""
+    """`wait`: seconds to wait for a product that another run holds; `attempts`: re-stagings after a conflict.
+
+    `expire_every`: publications between two expiries; `lease`: seconds that another machine's lease counts.
+    """
 
     wait: float = Field(default=600.0, ge=0)
     attempts: int = Field(default=5, ge=1)

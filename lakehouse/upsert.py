@@ -22,7 +22,10 @@ from lakehouse.write import split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """`batch` are the files with the batch's effective rows, `rewritten` the untouched rows of the `removed` files; `skipped` counts rows that changed nothing."""
+    """`batch` are the files with the batch's effective rows, `rewritten` the untouched rows of the `removed` files.
+
+    `skipped` counts rows of the batch that changed nothing.
+    """
 
     batch: tuple[DataFile, ...]
     rewritten: tuple[DataFile, ...]

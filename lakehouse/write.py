@@ -7,7 +7,7 @@ Next: `quarantine.py` keeps what was set aside, `gate.py` judges the rest.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +34,10 @@ _INSTANTS = {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """Rows that broke a row rule, as Parquet. `noted`: the files also hold `__raw` (the row before the cast) and `__type` (columns that could not be cast)."""
+    """Rows that broke a row rule, as Parquet.
+
+    `noted`: the files also hold `__raw` (the row before the cast, JSON) and `__type` (the columns that could not be cast).
+    """
 
     files: tuple[Path, ...] = ()
     rows: int = 0
@@ -58,13 +61,14 @@ def split(
     Raises TransformFailed when the relation's columns are not the table's.
     """
     folder = run_folder(table, run_id)
+    table.folders.append(folder)
     casts = _casts(connection, relation, table.schema, port)
     query = _split_query(relation, table, casts, rules)
     partitions = ["__bad"] * bool(rules or casts.lossy) + [f"__p{i}" for i, _ in enumerate(table.metadata.spec().fields)]
     by = f", PARTITION_BY ({', '.join(partitions)}), WRITE_PARTITION_COLUMNS false" if partitions else ""
     folder.mkdir(parents=True, exist_ok=True)
-    copy = f"COPY ({query}) TO {literal(str(folder))} (FORMAT parquet, COMPRESSION zstd, FILE_SIZE_BYTES '{FILE_SIZE}', FIELD_IDS {field_ids(table.schema)}{by})"
-    connection.execute(copy)
+    options = f"FORMAT parquet, COMPRESSION zstd, FILE_SIZE_BYTES '{FILE_SIZE}', FIELD_IDS {field_ids(table.schema)}{by}"
+    connection.execute(f"COPY ({query}) TO {literal(str(folder))} ({options})")
     return _collect(folder, table, noted=casts.lossy)
 
 
@@ -74,6 +78,24 @@ def run_folder(table: StagedTable, run_id: str) -> Path:
     if "://" in location:
         raise Unavailable(f"{location}: only local warehouses are written by this engine yet", hint="MESH_PROFILE=embedded")
     return Path(location) / "data" / f"{run_id}-{uuid.uuid4().hex[:8]}"
+
+
+def sweep(table: StagedTable, keep: Collection[str]) -> None:
+    """Remove what was written for a staged state but for the files to `keep` (addresses): rows on their way, empty files."""
+    kept = {local_path(k) for k in keep}
+    for folder in table.folders:
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                remove_empty(path)
+            elif str(path) not in kept:
+                path.unlink()
+        remove_empty(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder if nothing is in it."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _collect(folder: Path, table: StagedTable, *, noted: bool) -> Split:
@@ -186,9 +208,10 @@ def _bad(rules: Sequence[RowRule], *, noted: bool) -> str:
 
 
 def _partition_columns(spec: PartitionSpec, schema: Schema) -> list[str]:
+    sources = [schema.find_field(f.source_id) for f in spec.fields]
     return [
-        f"{_partition_value(str(f.transform), quote(schema.find_field(f.source_id).name), schema.find_field(f.source_id).field_type)} as __p{i}"
-        for i, f in enumerate(spec.fields)
+        f"{_partition_value(str(f.transform), quote(source.name), source.field_type)} as __p{i}"
+        for i, (f, source) in enumerate(zip(spec.fields, sources, strict=True))
     ]
 
 
