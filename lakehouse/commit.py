@@ -161,7 +161,9 @@ def commit(
 ) -> list[Committed]:
     """Make all staged tables current and `record` the fact, in one transaction; or raise PublishConflict with nothing changed.
 
-    Unavailable says nothing of the outcome: what was recorded is there if and only if all of it happened. Fault points: k6 before, k7 after the metadata files; k11 between two tables' swaps; k8 after the commit.
+    Unavailable says nothing of the outcome: what was recorded is there if and only if all of it happened.
+
+    Fault points: k6 before, k7 after the metadata files; k11 between two tables' swaps; k8 after the commit.
     """
     fault("k6")
     ready = [_write_metadata(catalog, table) for table in sorted(staged, key=lambda s: s.address) if table.changed]

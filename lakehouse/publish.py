@@ -7,7 +7,8 @@ about it are one transaction. Next: `read.py`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,11 +17,13 @@ from pydantic import TypeAdapter
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.declare.contract import Contract
 from lakehouse.diff import contract_to_json, fingerprint
+from lakehouse.errors import Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.stage import Stage, StagedPort
 from lakehouse.store import Batch, Connection, PortState, Publication
 from lakehouse.store.records import Kind
+from lakehouse.write import sweep
 
 _REPORT = TypeAdapter(GateReport)
 SNAPSHOTS_LISTED = 20
@@ -47,14 +50,17 @@ def new_publication_id(at: datetime) -> str:
 
 
 def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequence[Mapping[str, object]] = ()) -> Publication:
-    """Make the staged state current, or raise PublishConflict with nothing changed. The report must not block."""
+    """Make the staged state current, or raise PublishConflict with nothing changed. The report must not block.
+
+    When the store cannot say whether the commit went through, the publication is looked for: it is there or nothing of it is.
+    """
     if report.blocked:
         raise ValueError("a blocked state cannot be published")
     mesh = stage.mesh
     mesh.faults.at("k4")
     current = mesh.store.current(stage.product.address)
     _keep_metadata_short(mesh, stage.tables(), current)
-    id = new_publication_id(facts.at)
+    id = stage.publication = new_publication_id(facts.at)
     made: list[Publication] = []
 
     def record(con: Connection, done: Sequence[Committed]) -> None:
@@ -71,7 +77,11 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
             mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
         made.append(publication)
 
-    commit(mesh.catalog, stage.tables(), record, fault=mesh.faults.at)
+    try:
+        commit(mesh.catalog, stage.tables(), record, fault=mesh.faults.at)
+    except Unavailable:
+        if mesh.store.publication(id) is None:
+            raise
     return made[0]
 
 
@@ -87,6 +97,7 @@ def reject(
         keep_report(stage.mesh, con, stage, report, publication=None, at=at)
         for event in events:
             stage.mesh.store.say(con, "lineage", stage.run_id, event, at)
+    abandon(stage, keep=[f for files in staged.values() for f in files])
 
 
 def keep_report(mesh: Mesh, con: Connection, stage: Stage, report: GateReport, *, publication: str | None, at: datetime) -> None:
@@ -105,18 +116,38 @@ def report_from_json(body: str) -> GateReport:
     return _REPORT.validate_json(body)
 
 
-def abandon(stage: Stage) -> None:
-    """Remove what a run staged and will not publish: its data files and the manifests that nothing points at."""
-    for table in stage.tables():
-        for file in table.added:
-            table.io.delete(file.file_path)
-        base = table.base.metadata.current_snapshot() if table.base else None
-        known = {m.manifest_path for m in stage.mesh.manifests.manifests(base.manifest_list if base else None)}
-        for manifest in stage.mesh.manifests.manifests(table.manifest_list):
-            if manifest.manifest_path not in known:
-                table.io.delete(manifest.manifest_path)
-        if table.manifest_list and (base is None or table.manifest_list != base.manifest_list):
-            table.io.delete(table.manifest_list)
+@contextmanager
+def staging(stage: Stage) -> Iterator[Stage]:
+    """Work on a staged state; whatever stops the work, what was staged goes with it."""
+    try:
+        yield stage
+    except BaseException:
+        abandon(stage)
+        raise
+
+
+def abandon(stage: Stage, keep: Collection[str] = ()) -> None:
+    """Remove what a run staged and will not publish, but for the files to `keep`: its own folders, and manifests nothing points at.
+
+    Where the commit's outcome is not known, the store is asked: a publication that is there is there with all of its files.
+    """
+    if stage.publication and stage.mesh.store.publication(stage.publication):
+        return
+    for table in stage.touched_tables:
+        _remove_manifests(stage.mesh, table)
+        sweep(table, keep)
+
+
+def _remove_manifests(mesh: Mesh, table: StagedTable) -> None:
+    base = table.base.metadata.current_snapshot() if table.base else None
+    before = base.manifest_list if base else None
+    if table.manifest_list is None or table.manifest_list == before:
+        return
+    known = {m.manifest_path for m in mesh.manifests.manifests(before)}
+    for manifest in mesh.manifests.manifests(table.manifest_list):
+        if manifest.manifest_path not in known:
+            table.io.delete(manifest.manifest_path)
+    table.io.delete(table.manifest_list)
 
 
 def _keep_metadata_short(mesh: Mesh, tables: Sequence[StagedTable], current: Publication | None) -> None:

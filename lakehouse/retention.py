@@ -17,7 +17,7 @@ from lakehouse.declare.product import OutputPort, Product
 from lakehouse.gate import GateReport
 from lakehouse.manifests import column_bounds, stored
 from lakehouse.mesh import Mesh
-from lakehouse.publish import Circumstances, publish
+from lakehouse.publish import Circumstances, publish, staging
 from lakehouse.scan import paths, scan
 from lakehouse.stage import Stage, StagedPort
 from lakehouse.store import Publication
@@ -61,8 +61,7 @@ def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
     current = mesh.store.current(product.address)
     if current is None:
         return None
-    with mesh.connection() as connection:
-        stage = Stage(mesh, product, run_id, connection, batch="retention")
+    with mesh.connection() as connection, staging(Stage(mesh, product, run_id, connection, batch="retention")) as stage:
         for port in product.outputs:
             due = expiry(port.contract, mesh.now())
             if due is not None:

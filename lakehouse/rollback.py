@@ -13,7 +13,7 @@ from lakehouse.errors import WrongUse
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.pins import writing
-from lakehouse.publish import Circumstances, publish, report_from_json
+from lakehouse.publish import Circumstances, publish, report_from_json, staging
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Publication
 
@@ -61,9 +61,12 @@ def _target(product: Product, standing: list[Publication], to: str | None) -> Pu
 def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
     """Publish the planned state again; PublishConflict when somebody published since it was planned."""
     product = plan.product
-    with writing(mesh, product.address, run_id, recover), mesh.connection() as connection:
+    with (
+        writing(mesh, product.address, run_id, recover),
+        mesh.connection() as connection,
+        staging(Stage(mesh, product, run_id, connection, batch=f"rollback:{plan.target.id}")) as stage,
+    ):
         again = plan_rollback(mesh, product, plan.target.id)
-        stage = Stage(mesh, product, run_id, connection, batch=f"rollback:{plan.target.id}")
         for port in product.outputs:
             stage.restore(port, plan.target.port(port.address))
             stage.forget_quarantined(port, [b.id for b in again.batches])

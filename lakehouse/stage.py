@@ -27,7 +27,7 @@ from lakehouse.sources import Rejected
 from lakehouse.store import PortState
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, key_bounds, merge
-from lakehouse.write import Split, same_partitions, split
+from lakehouse.write import Split, same_partitions, split, sweep
 
 
 @dataclass(slots=True)
@@ -96,12 +96,17 @@ class StagedPort:
 
 
 class Stage:
-    """A product's next state. Open tables as ports are written; nothing is visible until `publish.publish`."""
+    """A product's next state. Open tables as ports are written; nothing is visible until `publish.publish`.
+
+    `touched_tables` are all that something was written for, `publication` the id under which it may have become current.
+    """
 
     def __init__(self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
         self.mesh, self.product, self.run_id, self.connection, self.batch = mesh, product, run_id, connection, batch
         self.ports: dict[str, StagedPort] = {}
         self.replayed: frozenset[str] = frozenset()
+        self.touched_tables: list[StagedTable] = []
+        self.publication: str | None = None
 
     def write(
         self,
@@ -119,6 +124,7 @@ class Stage:
         added, removed = self._place(staged, split_rows)
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
+        sweep(staged.table, keep=paths(staged.table.added))
         self.ports[port.name] = staged
         return staged
 
@@ -162,6 +168,11 @@ class Stage:
         )
 
     def _table(self, contract: Contract) -> StagedTable:
+        staged = self._staged(contract)
+        self.touched_tables.append(staged)
+        return staged
+
+    def _staged(self, contract: Contract) -> StagedTable:
         table = load(self.mesh.catalog, contract.address)
         if table is None:
             schema = iceberg_schema(contract)

@@ -23,7 +23,7 @@ from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.errors import BatchRefused
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
-from lakehouse.publish import Circumstances, abandon, publish
+from lakehouse.publish import Circumstances, abandon, publish, staging
 from lakehouse.quarantine import QuarantinedRow
 from lakehouse.scan import local_path
 from lakehouse.sources import open_source
@@ -62,8 +62,8 @@ def _replay(
         pinned(mesh, wanted(mesh, product), request.run_id) as pins,
         mesh.connection() as connection,
         tempfile.TemporaryDirectory() as scratch,
+        staging(Stage(mesh, product, request.run_id, connection, batch.id)) as stage,
     ):
-        stage = Stage(mesh, product, request.run_id, connection, batch.id)
         stage.replayed = frozenset(r.id for r in rows)
         source, due = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else (product, None)
         with Inputs(mesh=mesh, product=source, connection=connection, pins=pins, due=due, stage=stage) as inputs:
@@ -73,7 +73,6 @@ def _replay(
                 stage.write(port, relation, rejected=inputs.rejected, mode="upsert" if port.write == "upsert" else "append")
                 _follow(product, port, stage, transform, bound)
             except duckdb.Error as error:
-                abandon(stage)
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
             report = stage.audit(targets(mesh, pins))
             if report.blocked:
@@ -145,8 +144,11 @@ def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Bat
 def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: str) -> int:
     """Give quarantined rows up for good; they count as discarded. Nothing that a consumer sees changes."""
     product = mesh.declarations.producer(port)
-    with writing(mesh, product.address, run_id, recover), mesh.connection() as connection:
-        stage = Stage(mesh, product, run_id, connection, batch="discard")
+    with (
+        writing(mesh, product.address, run_id, recover),
+        mesh.connection() as connection,
+        staging(Stage(mesh, product, run_id, connection, batch="discard")) as stage,
+    ):
         quarantine = stage.quarantine_without(port, [r.id for r in rows])
         counts = {b: sum(r.batch == b for r in rows) for b in {r.batch for r in rows}}
         batches = [(find(mesh.store, product, b), n) for b, n in counts.items()]

@@ -25,7 +25,7 @@ from lakehouse.errors import BatchRefused, MeshError, PublishConflict, Unavailab
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
-from lakehouse.publish import Circumstances, abandon, publish, reject
+from lakehouse.publish import Circumstances, abandon, publish, reject, staging
 from lakehouse.read import decision_on, relation_of
 from lakehouse.sources import open_source
 from lakehouse.stage import Stage
@@ -104,17 +104,19 @@ def _take(run: Run, work: Work) -> Outcome:
         current = mesh.store.current(product.address)
         if work.due is None and _nothing_new(mesh, current, fingerprint, work, run.request):
             return Outcome(batch=work.batch, result="unchanged", publication=current)
-        stage = Stage(mesh, product, run.request.run_id, connection, work.batch.id)
-        with Inputs(
-            mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=run.request.wanted.force
-        ) as inputs:
+        with (
+            staging(Stage(mesh, product, run.request.run_id, connection, work.batch.id)) as stage,
+            Inputs(
+                mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=run.request.wanted.force
+            ) as inputs,
+        ):
             try:
                 _stage_ports(stage, run.transform, inputs)
-                report = stage.audit(targets(mesh, pins))
+                pinned_ports = targets(mesh, pins)
+                report = run.transform.judged(stage.audit(pinned_ports), stage, pinned_ports)
                 told = _told(run, work, stage, pins, started, report)
                 return _settle(run, work, stage, inputs, fingerprint, told)
             except MeshError as error:
-                abandon(stage)
                 if not isinstance(error, PublishConflict) and not run.request.dry:
                     _tell_failure(_told(run, work, stage, pins, started, None, error))
                 raise
