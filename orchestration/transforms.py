@@ -17,10 +17,13 @@ from typing import Protocol
 
 import duckdb
 
+from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.engines import reading_connection, to_frame, to_relation
 from lakehouse.errors import MeshError, TransformFailed
+from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
+from lakehouse.stage import Stage
 
 
 @dataclass(slots=True)
@@ -48,6 +51,10 @@ class Transform(Protocol):
         """The rows of one output port, as a table expression."""
         ...
 
+    def judged(self, report: GateReport, stage: Stage, targets: Mapping[Address, str]) -> GateReport:
+        """The gate's report with what the code's own tests say of the staged state; `targets` are the pinned ports."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassThrough:
@@ -59,6 +66,9 @@ class PassThrough:
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         return bound.relation(self.input_port)
+
+    def judged(self, report: GateReport, stage: Stage, targets: Mapping[Address, str]) -> GateReport:
+        return report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,9 @@ class PythonTransform:
         attached = to_relation(frame, bound.connection, function=place)
         bound.keep += [frames, attached]
         return attached.sql
+
+    def judged(self, report: GateReport, stage: Stage, targets: Mapping[Address, str]) -> GateReport:
+        return report
 
     def _frame(self, name: str, annotation: str, bound: Bound) -> object:
         connection = reading_connection(annotation, bound.connection)
