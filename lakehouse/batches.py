@@ -59,7 +59,20 @@ def due(store: Store, product: Product, port: InputPort, source: Source, wanted:
     groups = [fresh] if together and fresh else [[f] for f in fresh]
     new = [_new(store, product, port, group, now) for group in groups]
     again = _again(store, product, port, there, wanted, attempt)
-    return sorted([*again, *new], key=lambda d: d.deliveries[0].name)
+    ready = sorted([*again, *new], key=lambda d: d.deliveries[0].name)
+    if port.order == "strict":
+        held = _held(store, product, port, there, ready)
+        ready = [d for d in ready if held is None or d.deliveries[0].name < held]
+    return ready
+
+
+def _held(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], ready: Sequence[Due]) -> str | None:
+    """The first delivery that was rejected, is not tried again now and was not replaced by another content: nothing may overtake it."""
+    stamps = {d.name: d.stamp for d in there}
+    tried = {d.batch.id for d in ready}
+    waiting = [b for b in store.batches(product.address, "rejected") if b.input_port == port.name and b.id not in tried]
+    arrivals = [a for b in waiting for a in store.arrivals_of(product.address, b.id)]
+    return min((a.name for a in arrivals if stamps.get(a.name, a.stamp) == a.stamp), default=None)
 
 
 def _fresh(store: Store, product: Product, port: InputPort, source: Source, there: Sequence[Delivery]) -> Iterable[tuple[Delivery, str]]:

@@ -67,7 +67,7 @@ def reachable(mesh: Mesh, product: Address) -> Iterator[str]:
     for publication in mesh.store.unexpired(product):
         for state in publication.ports:
             yield from of_manifest_list(mesh, state.manifest_list)
-    for batch in mesh.store.batches(product, "rejected"):
+    for batch in mesh.store.batches(product):
         yield from (f for files in (batch.staged or {}).values() for f in files)
 
 

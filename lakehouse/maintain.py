@@ -44,7 +44,7 @@ def maintain(mesh: Mesh, product: Product, run_id: str) -> Upkeep:
 def _forget_rejected(mesh: Mesh, product: Address) -> tuple[str, ...]:
     """Stop keeping the staged rows of batches that were rejected longer ago than promised; `collect` removes the files."""
     oldest = mesh.now() - timedelta(days=mesh.settings.history.rejected_days)
-    old = [b for b in mesh.store.batches(product, "rejected") if b.staged and b.at < oldest]
+    old = [b for b in mesh.store.batches(product) if b.staged and b.at < oldest]
     with mesh.store.writing() as con:
         for batch in old:
             mesh.store.put_batch(con, replace(batch, staged=None))

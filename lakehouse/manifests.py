@@ -136,4 +136,5 @@ def _union(all_bounds: Iterable[Bounds | None]) -> Bounds | None:
             return None
         lowest = bounds[0] if lowest is None else min(lowest, bounds[0])
         highest = bounds[1] if highest is None else max(highest, bounds[1])
-    return (lowest, highest)
+    # a manifest of deletions alone has no live file, and so no bounds
+    return None if lowest is None else (lowest, highest)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -20,6 +21,7 @@ from lakehouse.diff import contract_to_json, fingerprint
 from lakehouse.errors import Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
+from lakehouse.scan import local_path
 from lakehouse.stage import Stage, StagedPort
 from lakehouse.store import Batch, Connection, PortState, Publication
 from lakehouse.store.records import Kind
@@ -98,6 +100,18 @@ def reject(
         for event in events:
             stage.mesh.store.say(con, "lineage", stage.run_id, event, at)
     abandon(stage, keep=[f for files in staged.values() for f in files])
+
+
+def drop_staged(mesh: Mesh, tried: Batch) -> None:
+    """Remove the files of a rejected state that was kept for inspection, once the batch has become something else."""
+    now = mesh.store.batch(tried.product, tried.id)
+    before, after = _staged_files(tried), _staged_files(now) if now else set()
+    for file in before - after:
+        Path(local_path(file)).unlink(missing_ok=True)
+
+
+def _staged_files(batch: Batch) -> set[str]:
+    return {f for files in (batch.staged or {}).values() for f in files}
 
 
 def keep_report(mesh: Mesh, con: Connection, stage: Stage, report: GateReport, *, publication: str | None, at: datetime) -> None:

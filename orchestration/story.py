@@ -25,7 +25,7 @@ from lakehouse.errors import BatchRefused, MeshError, PublishConflict, Unavailab
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
-from lakehouse.publish import Circumstances, abandon, publish, reject, staging
+from lakehouse.publish import Circumstances, abandon, drop_staged, publish, reject, staging
 from lakehouse.read import decision_on, relation_of
 from lakehouse.sources import open_source
 from lakehouse.stage import Stage
@@ -91,6 +91,7 @@ def run_product(mesh: Mesh, product: Product, request: Request) -> Iterator[Outc
     with writing(mesh, product.address, request.run_id, recover):
         for work in _work(run):
             outcome = _until_settled(run, work)
+            drop_staged(mesh, work.batch)
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
                 return
