@@ -62,19 +62,20 @@ def writing(mesh: Mesh, product: Address, run_id: str, recover: Callable[[Mesh, 
 
 
 def _take(mesh: Mesh, lease: Lease) -> bool:
-    """Take the lease, or raise _Busy; say whether a dead run's lease was in the way."""
+    """Take the lease, or raise _Busy; dead readers' leases go, and it says whether a dead run's was in the way."""
     with mesh.store.writing() as con:
-        others = mesh.store.leases(con, Address.parse(lease.subject))
-        held = [o for o in others if o.kind == "product" and alive(o, mesh)]
+        others = [o for o in mesh.store.leases(con) if o.kind == "read" or o.subject == lease.subject]
+        dead = [o for o in others if not alive(o, mesh)]
+        held = [o for o in others if o.kind == "product" and o not in dead]
         if held:
             raise _Busy(
                 f"{lease.subject} is being written by run {held[0].run_id} (process {held[0].holder.pid})",
                 hint="wait for it, or raise [publishing] wait",
             )
-        for dead in others:
-            mesh.store.end_lease(con, dead.id)
+        for gone in dead:
+            mesh.store.end_lease(con, gone.id)
         mesh.store.put_lease(con, lease)
-        return bool(others)
+        return any(o.kind == "product" for o in dead)
 
 
 @contextmanager
