@@ -95,7 +95,7 @@ class DbtTransform:
         """Where the model's rows are, or what stopped it or a private model that it reads."""
         for result in results:
             if result.status != "success":
-                raise self.project.failure(result.message)
+                raise self.project.failure(result.message, result.compiled)
         made = next((r.relation for r in results if r.name == model_name(port)), None)
         if made is None:
             raise TransformFailed(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
 
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
@@ -33,12 +34,17 @@ class Plugin(BasePlugin):
         if offer is not None:
             offer.lay_out(conn)
         elif self.for_runs:
-            raise WrongUse("this profile belongs to `mesh run`, which gives it its input ports", hint="cd dbt && dbt build")
+            raise refused("this profile belongs to `mesh run`, which gives it its input ports", hint="cd dbt && dbt build")
         else:
             lay_out(conn, published())
 
     def store(self, target_config: TargetConfig) -> None:
-        raise WrongUse("a model does not publish by itself", hint="mesh run DOMAIN.PORT publishes it, through its gate")
+        raise refused("a model does not publish by itself", hint="mesh run DOMAIN.PORT publishes it, through its gate")
+
+
+def refused(what: str, *, hint: str) -> DbtRuntimeError:
+    """Said in dbt's own error: any other it would show as a crash."""
+    return DbtRuntimeError(f"{what}\n  hint: {hint}")
 
 
 def published() -> dict[Address, str]:
@@ -47,7 +53,11 @@ def published() -> dict[Address, str]:
     from lakehouse.read import permitted
     from lakehouse.settings import Settings
 
-    with Mesh.open(Settings.find()) as mesh:
+    try:
+        settings = Settings.find()
+    except WrongUse as error:
+        raise refused(error.what, hint=error.hint) from error
+    with Mesh.open(settings) as mesh:
         current = [(port.address, mesh.store.current(product.address)) for product, port in mesh.declarations.ports()]
         return {
             address: permitted(mesh, OPERATOR, address, purpose=None)

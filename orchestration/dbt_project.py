@@ -133,24 +133,27 @@ class Project:
         profile = {"mesh": {"target": "mesh", "outputs": {"mesh": output}}}
         (self.home / "profiles.yml").write_text(json.dumps(profile, indent=1), encoding="utf-8")
 
-    def failure(self, message: str) -> MeshError:
-        """What dbt says went wrong, in a sentence, with the file and the line of the model where it can be told."""
-        file = re.search(r"\(((?:models|tests|macros)/[^)\s]+)\)", message)
-        place = f"{self.folder.name}/{file[1]}" if file else f"{self.folder.name}/dbt_project.yml"
-        line = self._line(file[1], message) if file else None
+    def failure(self, message: str, compiled: str = "") -> MeshError:
+        """What dbt says went wrong, in a sentence, with the file and the line of the model where they can be told."""
+        found = re.search(r"\(((?:models|tests|macros)/[^)\s]+)\)", message)
+        file = self.folder / (found[1] if found else "dbt_project.yml")
+        line = _line(message, file.read_text(encoding="utf-8"), compiled) if found and file.is_file() else None
+        place = f"{self.folder.name}/{file.relative_to(self.folder)}"
         return TransformFailed(_sentence(message), place=f"{place} (line {line})" if line else place, hint=_HINT)
 
-    def _line(self, file: str, message: str) -> int | None:
-        """Jinja counts the file's lines; DuckDB counts those of what it was given, so its quoted line is looked for."""
-        if jinja := re.search(r"^\s*line (\d+)\s*$", message, re.MULTILINE):
-            return int(jinja[1])
-        quoted = re.search(r"LINE \d+: (.+)", message)
-        path = self.folder / file
-        if quoted is None or not path.is_file():
-            return None
-        wanted = quoted[1].strip().strip(".").strip()
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return next((number for number, text in enumerate(lines, 1) if wanted and wanted in text), None)
+
+def _line(message: str, text: str, compiled: str) -> int | None:
+    """Jinja counts the file's lines. DuckDB counts those of the statement, so what it quotes is looked for in the file.
+
+    Compiled text is looked through where Jinja left the lines as they were: it has what stands in the place of `source()`.
+    """
+    if counted := re.search(r"^\s*line (\d+)\s*$", message, re.MULTILINE):
+        return int(counted[1])
+    quoted = [line.strip(" .") for line in re.findall(r"LINE \d+: (.+)", message)] + re.findall(r'"(\w+)"', message)
+    lines, seen = text.strip().splitlines(), compiled.strip().splitlines()
+    before = text[: len(text) - len(text.lstrip())].count("\n")
+    searched = seen if len(seen) == len(lines) else lines
+    return next((before + number for wanted in quoted for number, line in enumerate(searched, 1) if wanted in line), None)
 
 
 def _node(node: Any, folder: str) -> Node:

@@ -1,0 +1,136 @@
+"""A SQL product in the mesh: what it reads, what it publishes, what stops it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lakehouse.address import Address
+from lakehouse.declare import load
+from lakehouse.errors import MeshError, TransformFailed
+from orchestration.dbt import DbtTransform
+from orchestration.dbt_sources import write_sources
+from tests.dbt.conftest import BEST, TOTALS, WARNINGS, Shop
+
+pytestmark = [pytest.mark.integration, *WARNINGS]
+
+
+def version(shop: Shop) -> str:
+    with shop.open() as mesh:
+        return DbtTransform.load(mesh, mesh.product(Address("reports", "totals"))).version
+
+
+def error_of(shop: Shop) -> MeshError:
+    """What a run of the product that does not get through says."""
+    try:
+        error = shop.run("reports.totals")[0].error
+    except MeshError as refused:
+        error = refused
+    assert isinstance(error, TransformFailed)
+    assert "\n" not in error.what
+    return error
+
+
+def test_models_become_ports_and_a_sibling_reads_what_was_staged(shop: Shop, capfd: pytest.CaptureFixture[str]):
+    """Both models are published together; a row that the first port's contract set aside is not seen by the second. dbt is silent."""
+    shop.deliver("sales.orders", "tuesday.csv", [{"id": 3, "customer": None, "amount": 99}])
+    shop.write("models/reports/totals/totals.yml", "models: [{name: reports__totals}]")
+    assert shop.results("sales.orders") == ["published"]
+    assert shop.results("reports.totals") == ["published"]
+    assert shop.rows("reports.totals") == [("ann", 9), ("bob", 4)]
+    assert shop.rows("reports.totals_best") == [("ann",)]
+    assert capfd.readouterr().out == ""
+    assert shop.results("reports.totals") == ["unchanged"]
+
+
+def test_nothing_is_written_beside_the_models(shop: Shop):
+    """What dbt leaves behind is below the mesh's home, not in the project."""
+    before = sorted((shop.root / "dbt").rglob("*"))
+    assert shop.results("reports.totals") == ["published"]
+    assert sorted((shop.root / "dbt").rglob("*")) == before
+
+
+def test_tests_of_dbt_are_rules_of_the_gate(shop: Shop):
+    """Each dbt test is a rule of its port: one of severity error blocks, one of severity warn publishes with a mark."""
+    (outcome,) = shop.run("reports.totals")
+    assert outcome.report is not None
+    rules = {r.rule: r.outcome for r in outcome.report.ports[0].rules if r.rule.startswith("dbt_")}
+    assert rules == {"dbt_unique_reports__totals_customer": "passed", "dbt_not_null_reports__totals_customer": "passed"}
+    test = shop.singular("select * from {{ ref('reports__totals') }} where total < 5")
+    (blocked,) = shop.run("reports.totals")
+    assert blocked.result == "blocked"
+    assert blocked.report is not None
+    (odd,) = [r for r in blocked.report.ports[0].rules if r.blocks]
+    assert (odd.rule, odd.failing) == ("dbt_nothing_odd", 1)
+    test.write_text("{{ config(severity='warn') }} " + test.read_text())
+    (marked,) = shop.run("reports.totals")
+    assert marked.report is not None
+    assert marked.result == "published"
+    assert {r.severity for r in marked.report.ports[0].rules if r.outcome == "failed"} == {"warning"}
+
+
+def test_a_test_that_crashes_blocks(shop: Shop):
+    """A dbt test that cannot be evaluated has failed."""
+    shop.singular("select no_such_column from {{ ref('reports__totals') }}")
+    (outcome,) = shop.run("reports.totals")
+    assert outcome.report is not None
+    assert [(r.rule, r.outcome) for p in outcome.report.ports for r in p.rules if r.blocks] == [("dbt_nothing_odd", "not_evaluated")]
+
+
+def test_private_models_serve_the_ports(shop: Shop):
+    """A model of the folder that is no port is made for those that are, its tests judge it, and it is not published."""
+    shop.write("models/reports/totals/int_bought.sql", "select * from {{ source('sales', 'orders') }} where amount > 4")
+    shop.model("totals", TOTALS.replace("source('sales', 'orders')", "ref('int_bought')"))
+    shop.write("models/reports/totals/int.yml", "models: [{name: int_bought, columns: [{name: id, data_tests: [unique]}]}]")
+    (outcome,) = shop.run("reports.totals")
+    assert outcome.result == "published"
+    assert outcome.report is not None
+    assert "dbt_unique_int_bought_id" in {r.rule for r in outcome.report.ports[0].rules}
+    assert shop.rows("reports.totals") == [("ann", 9)]
+
+
+def test_the_version_follows_the_meaning(shop: Shop):
+    """Layout and comments do not change the version; the query, a macro that it uses or one of its tests does."""
+    first = version(shop)
+    shop.model("totals", "-- said otherwise\n" + TOTALS.replace("\n", "\n    "))
+    assert version(shop) == first
+    shop.model("totals", TOTALS.replace("sum(amount)", "{{ measured() }}"))
+    shop.write("macros/measured.sql", "{% macro measured() %} max(amount) {% endmacro %}")
+    second = version(shop)
+    shop.write("macros/measured.sql", "{% macro measured() %} min(amount) {% endmacro %}")
+    third = version(shop)
+    shop.singular("select * from {{ ref('reports__totals') }} where total < 0")
+    assert len({first, second, third, version(shop)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("sql", "line", "says"),
+    [
+        ("select customer,\n  sum(amuont) as total\nfrom {{ source('sales', 'orders') }}\ngroup by customer", 2, "amuont"),
+        ("select customer, total\nfrom {{ source('sales', 'orders') }\n", 2, "unexpected '}'"),
+        ("select\n  {{ no_such_macro() }}\nfrom {{ source('sales', 'orders') }}", None, "no_such_macro"),
+        ("select customer, total\nfrm {{ source('sales', 'orders') }}", 2, "syntax error"),
+        ("select * from {{ source('sales', 'ordres') }}", None, "sales.ordres"),
+    ],
+)
+def test_broken_sql_is_told_with_its_place(shop: Shop, sql: str, line: int | None, says: str):
+    """A model that cannot be compiled or run is an error with the model's file, its line where that can be told, and a hint."""
+    shop.model("totals", sql)
+    error = error_of(shop)
+    assert says in error.what
+    assert error.place.startswith("dbt/models/reports/totals/reports__totals.sql")
+    assert line is None or error.place.endswith(f"(line {line})")
+    assert error.hint
+
+
+def test_a_model_reads_only_what_is_declared(shop: Shop):
+    """A port that is no input port, another product's model and Python are refused before anything runs."""
+    shop.product("sales.customers", columns={"name": "string"})
+    shop.model("totals_best", "select name as customer from {{ source('sales', 'customers') }}")
+    write_sources(load(shop.root))
+    assert "sales.customers, which is no input port of reports.totals" in error_of(shop).what
+    shop.write("models/elsewhere/strange.sql", "select 'x' as customer")
+    shop.model("totals_best", "select customer from {{ ref('strange') }}")
+    assert "strange of another folder" in error_of(shop).what
+    shop.model("totals_best", BEST)
+    shop.write("models/reports/totals/frames.py", "def model(dbt, session):\n    return dbt.ref('reports__totals')\n")
+    assert "Python models" in error_of(shop).what
