@@ -33,6 +33,13 @@ def files_of(mesh: Mesh, state: PortState) -> tuple[DataFile, ...]:
     return mesh.manifests.files(state.manifest_list)
 
 
+def only_in(mesh: Mesh, state: PortState, other: PortState, decision: Decision) -> str:
+    """The rows of a state that stand in files which the other state does not have: equal rows may stand in both."""
+    theirs = set(paths(files_of(mesh, other)))
+    mine = [f for f in paths(files_of(mesh, state)) if f not in theirs]
+    return _permitted(scan(mine, _schema(mesh, state)), decision)
+
+
 def changed(mesh: Mesh, before: Pin, now: PortState, decision: Decision, *, whole_partitions: bool) -> str:
     """What was added between two states; with `whole_partitions`, all of today's rows in the partitions that changed.
 

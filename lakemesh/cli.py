@@ -1,0 +1,126 @@
+"""The `mesh` command: what it is called with, and how it ends. Each command's own module is in `commands/`.
+
+Exit: 0 yes or done, 1 the answer is no, 2 wrong use, 3 the world is in the way. Next: `session.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from lakehouse.errors import MeshError, WrongUse
+from lakemesh.commands import declare, read, run
+from lakemesh.session import Session
+
+app = typer.Typer(
+    name="mesh",
+    help="Data products from declarations: check, run, read.",
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    *,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="The mesh; default MESH_ROOT, else the nearest upwards.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option("--home", metavar="DIR", help="Its state; default MESH_HOME, else ROOT/.mesh.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr; show where an internal error came from.")] = False,
+) -> None:
+    context.obj = Session(root=root, home=home, json=json, verbose=verbose)
+
+
+app.command("check")(declare.check)
+app.command("run")(run.run)
+app.command("query")(read.query)
+app.command("read")(read.read)
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run the command; say what went wrong, and give the exit code."""
+    words = _options_first(arguments) or ["--help"]
+    as_json = "--json" in words
+    try:
+        return app(words, prog_name="mesh", standalone_mode=False) or 0
+    except typer.TyperException as wrong:
+        return _refuse(wrong, as_json=as_json)
+    except MeshError as error:
+        return _fail(error, as_json=as_json)
+    except typer.Abort:
+        return 130
+    except RecursionError:
+        return _fail(MeshError("the input is nested too deeply", hint="flatten it"), as_json=as_json)
+
+
+def main() -> None:
+    """The entry point: as `invoke`, without a traceback, and without waiting for the interpreter to tidy up."""
+    sys.excepthook = _internal
+    try:
+        code = invoke(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader has seen enough; stdout must not complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+_FLAGS = ("--json", "-v", "--verbose")
+_VALUES = ("--root", "--home")
+_ASSIGNED = ("--root=", "--home=")
+
+
+def _options_first(arguments: Sequence[str]) -> list[str]:
+    """The global options may stand anywhere: `mesh check --json` is what people type."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*first, *rest, word, *words]
+        if word in _FLAGS or word.startswith(_ASSIGNED):
+            first.append(word)
+        elif word in _VALUES:
+            first += [word, *words[:1]]
+            words = words[1:]
+        else:
+            rest.append(word)
+    return [*first, *rest]
+
+
+def _refuse(wrong: typer.TyperException, *, as_json: bool) -> int:
+    """What typer could not understand, in the form of our own errors."""
+    words = wrong.format_message() if isinstance(wrong, typer.BadParameter) else str(getattr(wrong, "message", wrong))
+    return _fail(WrongUse(words.rstrip("."), hint="mesh --help, or mesh COMMAND --help, says what can be given"), as_json=as_json)
+
+
+def _fail(error: MeshError, *, as_json: bool) -> int:
+    from lakemesh.failures import document
+
+    if as_json:
+        from lakemesh.render import to_json
+
+        sys.stdout.write(to_json({"error": document(error)}) + "\n")
+    else:
+        sys.stderr.write(f"{error}\n")
+    return error.exit_code
+
+
+def _internal(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What should not have happened: one line, and the traceback on demand."""
+    if {"-v", "--verbose"} & set(sys.argv):
+        sys.__excepthook__(kind, error, trace)
+    sys.stderr.write(f"internal error: {kind.__name__}: {error}\n  hint: mesh -v shows where; please report it\n")

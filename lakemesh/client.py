@@ -1,0 +1,105 @@
+"""A mesh in a notebook or a test: `lakemesh.connect()`, then `read`, `query` and `inputs`.
+
+What is read goes through the same decision and the same engine as `mesh query`. Next: `lakehouse/ports/sql.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from lakehouse.access import OPERATOR
+from lakehouse.address import Address
+from lakehouse.mesh import Mesh
+from lakehouse.ports.admission import told
+from lakehouse.ports.sql import Answer, moment, query
+from lakehouse.settings import Settings
+from lakemesh.asking import select
+from lakemesh.session import new_run_id
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+def connect(root: Path | str | None = None, home: Path | str | None = None) -> Client:
+    """Open the mesh at `root` (default as for the command) as its operator."""
+    settings = Settings.find(Path(root) if root else None, Path(home) if home else None)
+    return Client(Mesh.open(settings))
+
+
+class Result:
+    """Rows, not yet read. Each `to_` reads them; the files stay until the result is closed or forgotten."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def to_duckdb(self) -> duckdb.DuckDBPyRelation:
+        """A relation on a connection of its own; it lives as long as this result."""
+        return self._answer.relation
+
+    def to_arrow(self) -> pa.Table:
+        with told():
+            return self._answer.relation.to_arrow_table()
+
+    def to_polars(self) -> pl.DataFrame:
+        with told():
+            return self._answer.relation.pl()
+
+    def to_pandas(self) -> pd.DataFrame:
+        with told():
+            return self._answer.relation.df()
+
+    def batches(self, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """Arrow batches of at most `rows` rows, one after another: memory stays bounded."""
+        with told():
+            yield from self._answer.relation.to_arrow_reader(rows)
+
+    def close(self) -> None:
+        self._answer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Client:
+    """An open mesh."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    def read(
+        self, address: str, columns: Sequence[str] | None = None, where: str | None = None, as_of: datetime | str | None = None
+    ) -> Result:
+        """A port's rows: `columns` (default all) where the SQL condition `where` holds, as they were shown at `as_of`."""
+        return self.query(select(Address.parse(address), columns or (), where), as_of)
+
+    def query(self, sql: str, as_of: datetime | str | None = None) -> Result:
+        """SQL over ports by their addresses."""
+        when = moment(as_of) if isinstance(as_of, str) else as_of
+        return Result(query(self._mesh, OPERATOR, sql, run_id=new_run_id(), as_of=when))
+
+    @contextmanager
+    def inputs(self, product: str) -> Iterator[Mapping[str, Any]]:
+        """What a product's transform would be given now: input port -> frame in its annotated form, at one pin."""
+        from lakemesh.bench import frames
+
+        with frames(self._mesh, product) as found:
+            yield found
+
+    def close(self) -> None:
+        self._mesh.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,44 @@
+"""`check`: what is wrong with the declarations, all of it at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from lakemesh.session import Selected, session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lakehouse.declare import Declarations
+    from lakehouse.errors import Problem
+
+
+def check(context: typer.Context, selection: Selected = None) -> None:
+    """Every problem of the declarations at once, each with its place and a hint."""
+    from lakemesh import failures
+    from lakemesh.render import line, number
+
+    call = session(context)
+    declarations = call.declarations()
+    problems = _of(declarations, selection)
+
+    def show() -> None:
+        for problem in problems:
+            line(str(problem))
+        errors = sum(p.severity == "error" for p in problems)
+        line(f"{number(len(declarations.products), 'product')}, {number(errors, 'error')}, {number(len(problems) - errors, 'remark')}")
+
+    call.answer({"problems": [failures.problem(p) for p in problems]}, show)
+    raise typer.Exit(int(any(p.severity == "error" for p in problems)))
+
+
+def _of(declarations: Declarations, selection: Sequence[str] | None) -> list[Problem]:
+    """The problems in the folders of what is selected, broken products included."""
+    if not selection:
+        return list(declarations.problems)
+    from lakemesh.selection import folders
+
+    wanted = tuple(folders(declarations, selection))
+    return [p for p in declarations.problems if f"{p.file}/".startswith(wanted)]

@@ -1,0 +1,40 @@
+"""`run`, `batches`, `discard`: take what has arrived, and see what became of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lakemesh.session import Selected, new_run_id, note, session
+
+
+def run(
+    context: typer.Context,
+    selection: Selected = None,
+    *,
+    partition: Annotated[str | None, typer.Option("--partition", metavar="KEY", help="Take the deliveries of one partition.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="KEY", help="Take partitions from this one on.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="KEY", help="Take partitions up to this one.")] = None,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Take this batch, also a withdrawn or discarded one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take rejected batches again, and compute what has not changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Go through the gate and publish nothing.")] = False,
+) -> None:
+    """Run products now, in dependency order: pin, read, transform, stage, audit, publish. None named: all."""
+    from lakehouse.batches import Wanted
+    from lakehouse.errors import WrongUse
+    from lakemesh import runs, selection as chosen
+    from orchestration.story import Request
+
+    if partition and (first or last):
+        raise WrongUse("--partition names one, --from and --to several", hint="use one or the other")
+    call = session(context)
+    wanted = Wanted(batch=batch, first=partition or first, last=partition or last, force=force)
+    with call.open() as mesh:
+        products = chosen.products(mesh.declarations, selection)
+        if batch and len(products) != 1:
+            raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
+        request = Request(run_id=new_run_id(), wanted=wanted, dry=dry_run)
+        done = runs.run(mesh, products, request, lambda product: note(f"{product.address} ..."))
+    call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))
+    raise typer.Exit(max((r.exit_code for r in done), default=0))
