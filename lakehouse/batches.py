@@ -6,7 +6,7 @@ Pure but for the store's answers and the digests of new files. Next: `pins.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -36,8 +36,12 @@ class Wanted:
     last: str | None = None
     force: bool = False
 
+    @property
+    def names_partitions(self) -> bool:
+        return self.first is not None or self.last is not None
+
     def covers(self, partition: str | None) -> bool:
-        if self.first is None and self.last is None:
+        if not self.names_partitions:
             return True
         return partition is not None and (self.first or partition) <= partition <= (self.last or partition)
 
@@ -52,11 +56,10 @@ def due(store: Store, product: Product, port: InputPort, source: Source, wanted:
     if wanted.batch:
         return [_by_name(store, product, port, source, wanted.batch)]
     there = [d for d in source.deliveries() if wanted.covers(d.partition)]
+    if product.main.write == "overwrite":
+        return _whole(store, product, port, source, there, wanted, attempt=attempt, now=now)
     fresh = [*_fresh(store, product, port, source, there)]
-    if product.main.write == "overwrite" and fresh:
-        fresh = [(d, source.digest(d)) for d in there]
-    together = port.batch == "all" or product.main.write == "overwrite"
-    groups = [fresh] if together and fresh else [[f] for f in fresh]
+    groups = [fresh] if port.batch == "all" and fresh else [[f] for f in fresh]
     new = [_new(store, product, port, group, now) for group in groups]
     again = _again(store, product, port, there, wanted, attempt)
     ready = sorted([*again, *new], key=lambda d: d.deliveries[0].name)
@@ -75,16 +78,49 @@ def _held(store: Store, product: Product, port: InputPort, there: Sequence[Deliv
     return min((a.name for a in arrivals if stamps.get(a.name, a.stamp) == a.stamp), default=None)
 
 
+def _whole(
+    store: Store,
+    product: Product,
+    port: InputPort,
+    source: Source,
+    there: Sequence[Delivery],
+    wanted: Wanted,
+    *,
+    attempt: str,
+    now: datetime,
+) -> list[Due]:
+    """All that lies there as one batch, if some of it, the code or the contract changed. A file that has gone is no reason alone."""
+    fresh = dict(_fresh(store, product, port, source, there))
+    known = _latest(store, product, port, there)
+    group = [(d, fresh.get(d) or _digest(source, d, known)) for d in there]
+    before = store.batch(product.address, batch_id(port.name, [digest for _, digest in group]))
+    undone = before is not None and before.state in ("pending", "rejected", "published")
+    again = before is not None and undone and (before.state == "pending" or before.attempt != attempt or wanted.force)
+    return [_new(store, product, port, group, now)] if group and (fresh or again) else []
+
+
 def _fresh(store: Store, product: Product, port: InputPort, source: Source, there: Sequence[Delivery]) -> Iterable[tuple[Delivery, str]]:
-    """Deliveries whose content was never seen, each once."""
-    known = store.arrivals(product.address, port.name, names=[d.name for d in there])
-    stamps = {(a.name, a.stamp) for a in known}
-    looked = [(d, source.digest(d)) for d in there if (d.name, d.stamp) not in stamps]
-    seen = {a.digest for a in store.arrivals(product.address, port.name, digests=[digest for _, digest in looked])}
+    """Deliveries whose content was never seen, each once; where rows can be replaced, also those that went back to an earlier content."""
+    known = _latest(store, product, port, there)
+    looked = [(d, source.digest(d)) for d in there if d.name not in known or known[d.name].stamp != d.stamp]
+    arrivals = store.arrivals(product.address, port.name, digests=[digest for _, digest in looked])
+    seen = {a.digest for a in arrivals}
+    under = {(a.name, a.digest) for a in arrivals} if product.main.write != "append" else set()
     for delivery, digest in looked:
-        if digest not in seen:
+        went_back = (delivery.name, digest) in under and known[delivery.name].digest != digest
+        if digest not in seen or went_back:
             seen.add(digest)
             yield delivery, digest
+
+
+def _latest(store: Store, product: Product, port: InputPort, there: Sequence[Delivery]) -> dict[str, Arrival]:
+    """What is known of each delivery's name: its newest arrival."""
+    return {a.name: a for a in store.arrivals(product.address, port.name, names=[d.name for d in there])}
+
+
+def _digest(source: Source, delivery: Delivery, known: Mapping[str, Arrival]) -> str:
+    before = known.get(delivery.name)
+    return before.digest if before and before.stamp == delivery.stamp else source.digest(delivery)
 
 
 def _new(store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]], now: datetime) -> Due:
@@ -127,9 +163,11 @@ def _refusal(product: Product, before: tuple[Delivery, Batch]) -> BatchRefused:
 
 
 def _again(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted, attempt: str) -> list[Due]:
-    """Batches that are known but not done: interrupted ones, and rejected ones whose code or contract has changed."""
+    """Batches that are known but not done: interrupted ones, rejected ones whose code or contract has changed, partitions by force."""
     by_name = {d.name: d for d in there}
     open_batches = [*store.batches(product.address, "pending"), *store.batches(product.address, "rejected")]
+    if wanted.force and wanted.names_partitions and product.main.write == "overwrite_partitions":
+        open_batches += store.batches(product.address, "published")
     found = []
     for batch in open_batches:
         arrivals = store.arrivals_of(product.address, batch.id)

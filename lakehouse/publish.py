@@ -232,6 +232,6 @@ def _settled(stage: Stage, facts: Circumstances, publication: str) -> list[Batch
     if facts.kind == "replay":
         return [replace(b, published=b.published + rows, quarantined=b.quarantined - rows) for b in facts.batches]
     return [
-        replace(b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, attempt=None, staged=None)
+        replace(b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, staged=None)
         for b in facts.batches
     ]

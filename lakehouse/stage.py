@@ -27,7 +27,7 @@ from lakehouse.sources import Rejected
 from lakehouse.store import PortState
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, key_bounds, merge
-from lakehouse.write import Split, same_partitions, split, sweep
+from lakehouse.write import Split, partition_value, same_partitions, split, sweep
 
 
 @dataclass(slots=True)
@@ -98,7 +98,8 @@ class StagedPort:
 class Stage:
     """A product's next state. Open tables as ports are written; nothing is visible until `publish.publish`.
 
-    `touched_tables` are all that something was written for, `publication` the id under which it may have become current.
+    `deliveries` names the files it is made from; `touched_tables` are all that something was written for, `publication` is the id
+    under which it may have become current.
     """
 
     def __init__(self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
@@ -107,6 +108,7 @@ class Stage:
         self.replayed: frozenset[str] = frozenset()
         self.touched_tables: list[StagedTable] = []
         self.publication: str | None = None
+        self.deliveries: tuple[str, ...] = ()
 
     def write(
         self,
@@ -252,12 +254,12 @@ class Stage:
                 at=self.mesh.now(),
                 run_id=self.run_id,
             )
-        survivors, gone = self._quarantine_survivors(staged, quarantine, written)
+        survivors, gone = self._quarantine_survivors(staged, quarantine, written, kept)
         quarantine.put((*kept, *survivors), gone, {"lakemesh.run": self.run_id})
         staged.quarantine = quarantine
 
     def _quarantine_survivors(
-        self, staged: StagedPort, quarantine: StagedTable, written: Split
+        self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]
     ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
         """What the publication's mode leaves of the quarantine: all, none, or the other partitions'."""
         live = self.mesh.manifests.files(quarantine.manifest_list)
@@ -269,8 +271,10 @@ class Stage:
         if staged.mode == "overwrite":
             return (), live
         text = partition_text(staged.port.contract)
-        touched = f"select distinct ({text})::varchar from {scan(paths(written.accepted), staged.table.schema)}"
-        theirs = f"partition is not null and partition not in ({touched}) or partition is null and batch <> {literal(self.batch)}"
+        accepted = f"select ({text})::varchar from {scan(paths(written.accepted), staged.table.schema)}"
+        aside = f"select partition from {scan(paths(kept), quarantine.schema)} where partition is not null"
+        files = ", ".join(literal(f) for f in ("", *self.deliveries))
+        theirs = f"partition not in ({accepted} union all {aside}) or partition is null and coalesce(file, '') not in ({files})"
         return self._left(quarantine, live, theirs), live
 
     def _left(self, quarantine: StagedTable, live: Sequence[DataFile], condition: str) -> tuple[DataFile, ...]:
@@ -323,7 +327,7 @@ def published_contract(mesh: Mesh, product: Address, port: Address) -> Contract 
 
 def partition_text(contract: Contract) -> str:
     """An SQL text that tells a row's partition by its declared columns."""
-    values = [f"coalesce({quote(c.name)}::varchar, '')" for c in contract.partitions if c.partition == "identity"]
+    values = [f"coalesce(({partition_value(str(c.partition), quote(c.name), c.type)})::varchar, '')" for c in contract.partitions]
     return " || '/' || ".join(values) or "''"
 
 

@@ -70,13 +70,15 @@ def key_bounds(connection: duckdb.DuckDBPyConnection, relation: str, key: Sequen
 
 
 def _fresh(new: str, old: str, key: Sequence[str], order_by: str | None, columns: Sequence[str]) -> str:
-    """The rows of the batch that change something."""
+    """The rows of the batch that change something; without an order, all rows of a key that comes twice, for the gate to see."""
     same_key = " and ".join(f"o.{quote(k)} = n.{quote(k)}" for k in key)
     same_row = " and ".join(f"o.{quote(c)} is not distinct from n.{quote(c)}" for c in columns)
-    query = f"select n.* from {new} n where not exists (select 1 from {old} o where {same_key} and {same_row})"
+    known = f"exists (select 1 from {old} o where {same_key} and {same_row})"
+    keys = ", ".join("n." + quote(k) for k in key)
     if order_by is None:
-        return query
-    order = quote(order_by)
-    older = f" and not exists (select 1 from {old} o where {same_key} and o.{order} > n.{order})"
-    newest = f" qualify row_number() over (partition by {', '.join('n.' + quote(k) for k in key)} order by n.{order} desc nulls last) = 1"
-    return query + older + newest
+        numbered = f"(select *, count(*) over (partition by {keys}) as __times from {new} n)"
+        return f"select n.* exclude (__times) from {numbered} n where __times > 1 or not {known}"
+    ours, theirs = f"n.{quote(order_by)}", f"o.{quote(order_by)}"
+    newer = f"exists (select 1 from {old} o where {same_key} and ({theirs} > {ours} or ({ours} is null and {theirs} is not null)))"
+    newest = f"row_number() over (partition by {keys} order by {ours} desc nulls last) = 1"
+    return f"select n.* from {new} n where not {known} and not {newer} qualify {newest}"

@@ -107,6 +107,8 @@ def _collect(folder: Path, table: StagedTable, *, noted: bool) -> Split:
             bad_rows += _rows(path)
         elif described.record_count:
             good.append(described)
+        else:
+            path.unlink()
     return Split(
         accepted=tuple(good),
         rows=sum(f.record_count for f in good),
@@ -210,12 +212,12 @@ def _bad(rules: Sequence[RowRule], *, noted: bool) -> str:
 def _partition_columns(spec: PartitionSpec, schema: Schema) -> list[str]:
     sources = [schema.find_field(f.source_id) for f in spec.fields]
     return [
-        f"{_partition_value(str(f.transform), quote(source.name), source.field_type)} as __p{i}"
+        f"{partition_value(str(f.transform), quote(source.name), source.field_type)} as __p{i}"
         for i, (f, source) in enumerate(zip(spec.fields, sources, strict=True))
     ]
 
 
-def _partition_value(transform: str, column: str, kind: object) -> str:
+def partition_value(transform: str, column: str, kind: object) -> str:
     """Any text that is the same exactly for the rows of one partition."""
     width = transform.partition("[")[2].rstrip("]")
     match transform.partition("[")[0]:

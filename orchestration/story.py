@@ -112,6 +112,7 @@ def _take(run: Run, work: Work) -> Outcome:
             ) as inputs,
         ):
             try:
+                stage.deliveries = tuple(d.name for d in work.due.deliveries) if work.due else ()
                 _stage_ports(stage, run.transform, inputs)
                 pinned_ports = targets(mesh, pins)
                 report = run.transform.judged(stage.audit(pinned_ports), stage, pinned_ports)
@@ -139,7 +140,7 @@ def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str
     if report is None:
         raise ValueError("nothing was judged")
     delivered = inputs.rows if inputs.rows is not None else stage.ports[run.product.main.name].delivered
-    batch = replace(work.batch, delivered=delivered)
+    batch = replace(work.batch, delivered=delivered, attempt=work.attempt)
     result: Result = "blocked" if report.blocked else "published"
     outcome = Outcome(batch=batch, result=result, report=report, warnings=inputs.warnings)
     if run.request.dry:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lakehouse.address import Address
@@ -135,15 +135,16 @@ class Store:
         con.execute(upsert(tables.batches).values(values).on_conflict_do_update(index_elements=["product", "id"], set_=values))
 
     def arrivals(self, product: Address, input_port: str, *, names: Sequence[str] = (), digests: Sequence[str] = ()) -> tuple[Arrival, ...]:
-        """What is known of files by their names or their content."""
+        """What is known of files by their names or their content, in the order in which it was last seen."""
         of = tables.arrivals.c
         with self.reading() as con:
             found: list[Row[Any]] = []
             for column, values in ((of.name, names), (of.digest, digests)):
                 for start in range(0, len(values), 500):
                     mine = and_(of.product == str(product), of.input_port == input_port, column.in_(values[start : start + 500]))
-                    found += con.execute(select(of.name, of.location, of.stamp, of.digest, of.batch).where(mine)).all()
-            return tuple(Arrival(**row._mapping) for row in found)
+                    found += con.execute(select(of.seq, of.name, of.location, of.stamp, of.digest, of.batch).where(mine)).all()
+            in_order = sorted(found, key=lambda row: row.seq)
+            return tuple(Arrival(name=r.name, location=r.location, stamp=r.stamp, digest=r.digest, batch=r.batch) for r in in_order)
 
     def arrivals_of(self, product: Address, batch: str) -> tuple[Arrival, ...]:
         """The files of a batch, in name order."""
@@ -154,7 +155,8 @@ class Store:
             return tuple(Arrival(**row._mapping) for row in found)
 
     def put_arrival(self, con: Connection, product: Address, input_port: str, arrival: Arrival) -> None:
-        values = {**asdict(arrival), "product": str(product), "input_port": input_port}
+        newest = con.execute(select(func.max(tables.arrivals.c.seq))).scalar() or 0
+        values = {**asdict(arrival), "product": str(product), "input_port": input_port, "seq": newest + 1}
         key = ["product", "input_port", "name", "digest"]
         con.execute(upsert(tables.arrivals).values(values).on_conflict_do_update(index_elements=key, set_=values))
 

@@ -86,6 +86,8 @@ arrivals = Table(
     Column("location", String, nullable=False),
     Column("stamp", String, nullable=False),
     Column("batch", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Index("arrivals_by_seq", "seq"),
     Index("arrivals_by_digest", "product", "input_port", "digest"),
     Index("arrivals_by_batch", "product", "batch"),
 )

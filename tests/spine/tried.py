@@ -51,5 +51,8 @@ class Tried(MeshFolder):
 def read(mesh: Mesh, port: str, as_of: datetime | str | None = None) -> list[tuple[Any, ...]]:
     relation = permitted(mesh, OPERATOR, Address.parse(port), purpose=None, as_of=as_of)
     with mesh.connection() as connection:
-        return sorted(connection.execute(f"select * from {relation}").fetchall(), key=repr)
+        return sorted(connection.execute(f"select * from {relation}").fetchall(), key=_sorted_by)
 
+
+def _sorted_by(row: tuple[Any, ...]) -> list[tuple[bool, Any]]:
+    return [(value is not None, value) for value in row]
