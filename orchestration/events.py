@@ -1,0 +1,106 @@
+"""What a run tells Dagster: a check result per rule, a materialization per publication or partition, or that nothing was new.
+
+Next: `assets.py` sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import dagster as dg
+
+from lakehouse.address import Address
+from lakehouse.declare.product import OutputPort, Product
+from lakehouse.gate import RuleResult
+from lakehouse.mesh import Mesh
+from lakehouse.store import PortState, Publication
+from orchestration.specs import DBT_TESTS, key_of
+from orchestration.story import Outcome
+
+DATA_VERSION = "dagster/data_version"
+SAMPLES = 5
+
+
+def check_results(outcomes: Sequence[Outcome], declared: Sequence[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckResult]:
+    """One result for each declared rule of each port that was judged, over all batches of the run."""
+    judged = [(p.address, r) for o in outcomes if o.report for p in o.report.ports for r in p.rules]
+    for address in dict.fromkeys(a for a, _ in judged):
+        found = [r for a, r in judged if a == address]
+        names = {c.name for c in declared if c.asset_key == key_of(address)}
+        for name in sorted(names):
+            results = [r for r in found if r.rule == name or (name == DBT_TESTS and r.rule not in names)]
+            yield _check_result(address, name, results)
+
+
+def _check_result(address: Address, name: str, results: Sequence[RuleResult]) -> dg.AssetCheckResult:
+    """Passed when the rule held in every batch. A row rule that set rows aside has failed, but blocks nothing."""
+    failed = [r for r in results if r.outcome != "passed"]
+    severe = any(r.blocks for r in failed)
+    return dg.AssetCheckResult(
+        asset_key=key_of(address),
+        check_name=name,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
+        description="; ".join(dict.fromkeys(r.message for r in failed if r.message)) or None,
+        metadata=_measured(results, failed),
+    )
+
+
+def _measured(results: Sequence[RuleResult], failed: Sequence[RuleResult]) -> dict[str, Any]:
+    found: dict[str, Any] = {"failing": sum(r.failing or 0 for r in results), "total": sum(r.total or 0 for r in results)}
+    told = failed or results
+    if told:
+        found |= {"expected": told[0].expected, "scope": told[0].scope, "severity": told[0].severity}
+    sample = [dict(row) for r in failed for row in r.sample][:SAMPLES]
+    return found | ({"sample": dg.JsonMetadataValue(sample)} if sample else {})
+
+
+def materialized(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
+    """What was published of a port by a run, as it stands after the last of its publications."""
+    last = outcomes[-1].publication
+    if last is None:
+        raise ValueError("only what was published is materialized")
+    metadata = _metadata(mesh, last, last.port(port.address), outcomes)
+    return dg.MaterializeResult(asset_key=key_of(port.address), metadata=metadata, data_version=dg.DataVersion(last.id))
+
+
+def by_partition(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> Iterator[dg.AssetMaterialization]:
+    """A materialization for each day that was published, and for what belongs to no day."""
+
+    def day(outcome: Outcome) -> str:
+        return outcome.batch.partition or ""
+
+    for partition, group in groupby(sorted(outcomes, key=day), key=day):
+        result = materialized(mesh, port, [*group])
+        yield dg.AssetMaterialization(
+            key_of(port.address),
+            metadata=result.metadata,
+            partition=partition or None,
+            tags={DATA_VERSION: result.data_version.value} if result.data_version else None,
+        )
+
+
+def unchanged(product: Product, port: OutputPort, current: Publication | None) -> dg.AssetObservation:
+    """Nothing was new: what is current stays so."""
+    return dg.AssetObservation(
+        key_of(port.address),
+        description="nothing to do: inputs, code and contract are those of the current publication",
+        metadata={"publication": current.id} if current else None,
+        tags={DATA_VERSION: current.id} if current else None,
+    )
+
+
+def _metadata(mesh: Mesh, publication: Publication, state: PortState, outcomes: Sequence[Outcome]) -> Mapping[str, Any]:
+    reports = [p for o in outcomes if o.report for p in o.report.ports if p.address == state.address]
+    return {
+        "dagster/row_count": state.total_rows,
+        "dagster/uri": f"{mesh.catalog.properties['warehouse']}/{state.address.domain}/{state.address.port}",
+        "rows": sum(p.rows for p in reports),
+        "quarantined": sum(p.quarantined for p in reports),
+        "publication": publication.id,
+        "snapshot_id": str(state.snapshot_id),
+        "contract_version": state.contract_version,
+        "batches": [o.batch.name for o in outcomes],
+    }
