@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from lakehouse.errors import MeshError, WrongUse
-from lakemesh.commands import declare, read, run
+from lakemesh.commands import declare, make, read, run
 from lakemesh.session import Session
 
 app = typer.Typer(
@@ -42,6 +42,12 @@ def options(
     context.obj = Session(root=root, home=home, json=json, verbose=verbose)
 
 
+new = typer.Typer(rich_markup_mode=None, help="Make a domain or a product.", no_args_is_help=True)
+new.command("domain")(make.domain)
+new.command("product")(make.product)
+
+app.command("init")(make.init)
+app.add_typer(new, name="new")
 app.command("check")(declare.check)
 app.command("run")(run.run)
 app.command("query")(read.query)

@@ -34,10 +34,8 @@ def to_json(value: object) -> str:
 def text(value: object) -> str:
     """A value as a person reads it: ISO dates, instants in UTC with a Z."""
     match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
+        case None | bool():
+            return "" if value is None else str(value).lower()
         case datetime():
             return instant(value) if value.tzinfo else value.isoformat()
         case date() | time():

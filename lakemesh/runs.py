@@ -1,94 +1,20 @@
-"""What a call says about each product that it ran, whoever ran it. Next: `commands/run.py`."""
+"""What a call says about each product that it ran: the JSON of `mesh run`, and lines for a person.
+
+Next: `orchestration/runs.py`, which ran them.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from lakehouse.declare.product import Product
-from lakehouse.errors import MeshError, Unavailable
-from lakehouse.gate import GateReport, PortReport
-from lakehouse.mesh import Mesh
-from lakehouse.store import Publication
 from lakemesh import failures
 from lakemesh.render import line, number
-from orchestration.story import Outcome, Request, run_product
 
-Verdict = Literal["published", "unchanged", "blocked", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductRun:
-    """One product's run: an outcome for each batch, the worst of which is the run's."""
-
-    run_id: str
-    product: Product
-    outcomes: tuple[Outcome, ...] = ()
-    seconds: float = 0.0
-    error: MeshError | None = None
-    skipped: bool = False
-
-    @property
-    def verdict(self) -> Verdict:
-        if self.skipped:
-            return "skipped"
-        if self.error:
-            return "failed"
-        results = {o.result for o in self.outcomes}
-        worst: tuple[Verdict, ...] = ("failed", "blocked", "published")
-        return next((w for w in worst if w in results), "unchanged")
-
-    @property
-    def exit_code(self) -> int:
-        errors = [e for e in (self.error, *(o.error for o in self.outcomes)) if e]
-        return max((e.exit_code for e in errors), default=0) or int(self.verdict not in ("published", "unchanged"))
-
-    @property
-    def publications(self) -> tuple[Publication, ...]:
-        return tuple(o.publication for o in self.outcomes if o.publication and o.result == "published")
-
-    @property
-    def reason(self) -> MeshError | None:
-        return self.error or next((o.error for o in self.outcomes if o.error), None)
-
-
-def run(mesh: Mesh, products: Sequence[Product], request: Request, told: Callable[[Product], None]) -> list[ProductRun]:
-    """Run products one after another; one whose input could not be published for the first time is skipped."""
-    done: list[ProductRun] = []
-    for product in products:
-        told(product)
-        done.append(_skip(product, request) if _waits(mesh, product, done) else _run(mesh, product, request))
-    return done
-
-
-def _run(mesh: Mesh, product: Product, request: Request) -> ProductRun:
-    started = time.monotonic()
-    outcomes: list[Outcome] = []
-    error: MeshError | None = None
-    try:
-        outcomes.extend(run_product(mesh, product, request))
-    except Unavailable as trouble:
-        error = trouble
-    except MeshError as trouble:
-        error = trouble
-    return ProductRun(
-        run_id=request.run_id, product=product, outcomes=tuple(outcomes), seconds=round(time.monotonic() - started, 3), error=error
-    )
-
-
-def _skip(product: Product, request: Request) -> ProductRun:
-    return ProductRun(run_id=request.run_id, product=product, skipped=True)
-
-
-def _waits(mesh: Mesh, product: Product, done: Sequence[ProductRun]) -> bool:
-    """Whether an input was to be made in this call, was not, and has no publication to read instead."""
-    stopped = {r.product.address for r in done if r.exit_code and mesh.store.current(r.product.address) is None}
-    return any(mesh.declarations.producer(i.address).address in stopped for i in product.inputs if i.address)
-
-
-# what is said of it
+if TYPE_CHECKING:
+    from lakehouse.gate import GateReport, PortReport
+    from orchestration.runs import ProductRun
+    from orchestration.story import Outcome
 
 
 def document(runs: Iterable[ProductRun]) -> dict[str, object]:
@@ -98,7 +24,6 @@ def document(runs: Iterable[ProductRun]) -> dict[str, object]:
 
 def _document(run: ProductRun) -> dict[str, object]:
     ports = [p for o in run.outcomes for p in _ports(o)]
-    main = [p for p in ports if p["address"] == str(run.product.address)]
     return {
         "run_id": run.run_id,
         "address": str(run.product.address),
@@ -106,7 +31,7 @@ def _document(run: ProductRun) -> dict[str, object]:
         "publications": [p.id for p in run.publications],
         "batches": [{"id": o.batch.id, "name": o.batch.name, "outcome": o.result} for o in run.outcomes],
         "rows": sum(s.rows for p in run.publications for s in p.ports if s.address == run.product.address),
-        "quarantined": sum(int(str(p["quarantined"])) for p in main),
+        "quarantined": sum(p.quarantined for p in _main_ports(run)),
         "ports": ports,
         "seconds": run.seconds,
         "warnings": [w for o in run.outcomes for w in o.warnings],
@@ -157,13 +82,19 @@ def show(runs: Iterable[ProductRun], *, dry: bool = False) -> None:
 
 
 def _sentence(run: ProductRun, *, dry: bool) -> str:
-    counts = _document(run)
-    rows = sum(int(str(p["rows"])) for p in counts["ports"] if p["address"] == counts["address"]) if dry else counts["rows"]  # type: ignore[attr-defined]
+    if run.verdict in ("unchanged", "skipped") or not run.outcomes:
+        return run.verdict
     verdict = "would be published" if dry and run.verdict == "published" else run.verdict
-    if run.verdict in ("unchanged", "skipped"):
-        return verdict
-    aside = f", {int(str(counts['quarantined'])):,} set aside" if counts["quarantined"] else ""
-    return f"{verdict}, {number(int(str(rows)), 'row')} in {len(run.outcomes):,} batch{'es' if len(run.outcomes) != 1 else ''}{aside}"
+    main = [p for p in _main_ports(run) if dry or not p.blocked]
+    aside = sum(p.quarantined for p in main)
+    batches = len(run.outcomes)
+    counted = f"{number(sum(p.rows for p in main), 'row')} in {batches:,} batch{'es' if batches != 1 else ''}"
+    return f"{verdict}, {counted}" + (f", {aside:,} set aside" if aside else "")
+
+
+def _main_ports(run: ProductRun) -> list[PortReport]:
+    reports = [o.report for o in run.outcomes if o.report]
+    return [p for r in reports for p in r.ports if p.address == run.product.address]
 
 
 def _show_trouble(outcome: Outcome) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from lakemesh.session import Selected, new_run_id, note, session
+from lakemesh.session import Selected, note, session
 
 
 def run(
     context: typer.Context,
-    selection: Selected = None,
+    selected: Selected = None,
     *,
     partition: Annotated[str | None, typer.Option("--partition", metavar="KEY", help="Take the deliveries of one partition.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="KEY", help="Take partitions from this one on.")] = None,
@@ -23,18 +23,17 @@ def run(
     """Run products now, in dependency order: pin, read, transform, stage, audit, publish. None named: all."""
     from lakehouse.batches import Wanted
     from lakehouse.errors import WrongUse
-    from lakemesh import runs, selection as chosen
-    from orchestration.story import Request
+    from lakemesh import runs, selection
+    from orchestration.runs import run as run_products
 
     if partition and (first or last):
         raise WrongUse("--partition names one, --from and --to several", hint="use one or the other")
     call = session(context)
     wanted = Wanted(batch=batch, first=partition or first, last=partition or last, force=force)
     with call.open() as mesh:
-        products = chosen.products(mesh.declarations, selection)
+        products = selection.products(mesh.declarations, selected)
         if batch and len(products) != 1:
             raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
-        request = Request(run_id=new_run_id(), wanted=wanted, dry=dry_run)
-        done = runs.run(mesh, products, request, lambda product: note(f"{product.address} ..."))
+        done = run_products(mesh, products, wanted, dry=dry_run, told=lambda product: note(f"{product.address} ..."))
     call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))
     raise typer.Exit(max((r.exit_code for r in done), default=0))
