@@ -4,7 +4,6 @@ What happens inside is `story.py`; here it is told to Dagster. Next: `events.py`
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import dagster as dg
@@ -14,10 +13,10 @@ from lakehouse.declare.product import Product
 from lakehouse.errors import MeshError, Unavailable
 from lakehouse.mesh import Mesh
 from orchestration import events
-from orchestration.specs import SpecWriter, key_of
+from orchestration.keys import Opened, key_of
+from orchestration.specs import SpecWriter
 from orchestration.story import Outcome, Request, run_product
 
-Opened = Callable[[], AbstractContextManager[Mesh]]
 Heard = Callable[[Outcome], None]
 
 

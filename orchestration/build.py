@@ -17,11 +17,11 @@ from lakehouse.declare.product import Product
 from lakehouse.errors import DeclarationError, Problem, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.settings import Settings
+from orchestration import automation
+from orchestration.arrivals import arrivals
 from orchestration.assets import product_asset
 from orchestration.specs import SpecWriter
-
-FILE = "definitions.py"
-LIVE = ("active", "deprecated")
+from orchestration.upkeep import upkeep
 
 
 def build_definitions(file: str) -> dg.Definitions:
@@ -42,7 +42,13 @@ def domain_definitions(settings: Settings, declarations: Declarations, domain: s
     products = [p for a, p in declarations.products.items() if a.domain == domain]
     write = SpecWriter(declarations)
     assets = [product_asset(product, write, opened) for product in products]
-    return dg.Definitions(assets=[*assets, *_stubs(declarations, products, write)])
+    looking = arrivals(products, opened)
+    context = declarations.domains[domain]
+    return dg.Definitions(
+        assets=[*assets, *_stubs(declarations, products, write)],
+        schedules=[*automation.schedules(context, products), upkeep(context, products, opened)],
+        sensors=[automation.following(), *([looking] if looking else [])],
+    )
 
 
 def raise_errors_of(declarations: Declarations, domain: str) -> None:

@@ -16,7 +16,8 @@ from lakehouse.declare.product import OutputPort, Product
 from lakehouse.gate import RuleResult
 from lakehouse.mesh import Mesh
 from lakehouse.store import PortState, Publication
-from orchestration.specs import DBT_TESTS, key_of
+from orchestration.keys import key_of
+from orchestration.specs import DBT_TESTS
 from orchestration.story import Outcome
 
 DATA_VERSION = "dagster/data_version"

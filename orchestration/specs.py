@@ -20,22 +20,13 @@ from lakehouse.declare.product import OutputPort, Product
 from lakehouse.diff import fingerprint
 from lakehouse.rules import gate_rules, row_rules
 from orchestration.automation import condition, freshness
+from orchestration.keys import key_of
 from orchestration.partitions import daily
 from orchestration.transforms import code_version
 
 DBT_TESTS = "dbt_tests"
 """One check for all dbt tests of a port: their names are known only once dbt has read the project."""
 _ENGINES = ("polars", "duckdb", "pandas", "pyspark", "pyarrow")
-
-
-def key_of(address: Address) -> dg.AssetKey:
-    return dg.AssetKey([address.domain, address.port])
-
-
-def address_of(key: dg.AssetKey) -> Address:
-    """The port that an asset key names."""
-    domain, port = key.path
-    return Address(domain, port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +55,10 @@ class SpecWriter:
         return daily(self.declarations, product)
 
     def _port(self, product: Product, port: OutputPort) -> dg.AssetSpec:
-        contract = port.contract
+        contract, read = port.contract, sorted({i.address for i in product.inputs if i.address})
         return dg.AssetSpec(
             key_of(port.address),
-            deps=[self._dependency(a) for a in sorted({i.address for i in product.inputs if i.address})],
+            deps=[self._dependency(a) for a in read],
             description=contract.description or product.purpose,
             group_name=product.address.port,
             owners=owners(product),
@@ -76,7 +67,7 @@ class SpecWriter:
             code_version=_code_version(product, port),
             skippable=True,
             partitions_def=self.partitions(product),
-            automation_condition=condition(self.declarations, product),
+            automation_condition=condition(product, [a for a in read if self._is_partitioned(a)]),
             freshness_policy=freshness(contract),
             metadata={
                 "dagster/column_schema": _schema(contract),
