@@ -1,17 +1,13 @@
 """How do a product's SQL models make its rows? dbt runs them over the pinned input ports; stage and gate take over from there.
 
-dbt's tests judge the staged state, as every other rule of the gate does. `dbt_project.py` runs dbt, `dbt_plugin.py` gives it its
-sources, `dbt_sources.py` compiles the list of them. Next: `story.py`.
+dbt's tests judge the staged state, as every other rule of the gate does. `dbt_compiled.py` says what the SQL means, `dbt_project.py`
+runs dbt, `dbt_plugin.py` gives it its sources, `dbt_sources.py` compiles the list of them. Next: `story.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version as installed
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import duckdb
@@ -24,17 +20,10 @@ from lakehouse.mesh import Mesh
 from lakehouse.scratch import Scratch
 from lakehouse.stage import Stage
 from lakehouse.types import literal
+from orchestration.dbt_compiled import Compiled, compiled, model_name, models_of, tests_of
 from orchestration.dbt_offer import Offer
 from orchestration.dbt_project import Node, Project, Result
 from orchestration.transforms import Bound
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    """What the product's models and tests mean: a version, and the SQL of each port's model."""
-
-    version: str
-    models: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +38,7 @@ class DbtTransform:
     def load(cls, mesh: Mesh, product: Product) -> Self:
         """TransformFailed when the models cannot be compiled, or read what the product has not declared."""
         project = Project.of(mesh.settings)
-        kept = project.home / "compiled" / f"{product.address}.json"
-        digest = project_digest(project.folder)
-        return cls(product=product, project=project, compiled=_kept(kept, digest) or _compile(mesh, project, product, kept, digest))
+        return cls(product=product, project=project, compiled=compiled(project, mesh.declarations, product))
 
     @property
     def version(self) -> str:
@@ -87,7 +74,7 @@ class DbtTransform:
         offer = Offer(ports={i.address: targets[i.address] for i in self.product.inputs if i.address}, models=staged)
         with self.project.running("build", [*private, *(t.name for t in tests)], offer) as results:
             found = {r.name: r for r in results}
-        verdicts = [(self._port_of(test, nodes).address, _verdict(test, found.get(test.name))) for test in tests]
+        verdicts = [(self._port_of(test, nodes).address, verdict(test, found.get(test.name))) for test in tests]
         ports = [replace(p, rules=(*p.rules, *(v for address, v in verdicts if address == p.address))) for p in report.ports]
         return replace(report, ports=tuple(ports))
 
@@ -107,101 +94,6 @@ class DbtTransform:
         """The port that a test is about; a test of a private model counts for the main port."""
         names = [nodes[id].name for id in (test.about or "", *test.reads) if id in nodes]
         return next((o for name in names for o in self.product.outputs if model_name(o) == name), self.product.main)
-
-
-def model_name(port: OutputPort) -> str:
-    return f"{port.address.domain}__{port.address.port}"
-
-
-def models_of(nodes: Mapping[str, Node], product: Product) -> Iterator[Node]:
-    """The models in the product's folder: those of its ports and private ones."""
-    folder = f"dbt/models/{product.address.domain}/{product.address.port}/"
-    return (n for n in nodes.values() if n.kind == "model" and n.file.startswith(folder))
-
-
-def tests_of(nodes: Mapping[str, Node], product: Product) -> Iterator[Node]:
-    """The tests that read one of the product's models."""
-    models = {m.id for m in models_of(nodes, product)}
-    return (n for n in nodes.values() if n.kind == "test" and models & set(n.reads))
-
-
-def project_digest(folder: Path) -> str:
-    """Changes with any file of the project that dbt reads, and with dbt."""
-    files = sorted(f for kind in ("sql", "yml", "yaml", "csv", "py") for f in folder.rglob(f"*.{kind}"))
-    mine = [f for f in files if f.relative_to(folder).parts[0] not in ("target", "logs")]
-    digest = hashlib.sha256(f"{installed('dbt-core')} {installed('dbt-duckdb')}".encode())
-    for file in mine:
-        digest.update(f"\n{file.relative_to(folder)}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-# compiling
-
-
-def _kept(file: Path, digest: str) -> Compiled | None:
-    """What was compiled before from the same project, so that a run with nothing to do need not start dbt."""
-    if not file.is_file():
-        return None
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    return Compiled(version=kept["version"], models=kept["models"]) if kept["digest"] == digest else None
-
-
-def _compile(mesh: Mesh, project: Project, product: Product, kept: Path, digest: str) -> Compiled:
-    nodes = project.nodes()
-    models, tests = list(models_of(nodes, product)), list(tests_of(nodes, product))
-    for node in (*models, *tests):
-        _refuse(node, nodes, product)
-    empty = Offer(ports={i.address: _empty(mesh, i.address) for i in product.inputs if i.address})
-    with project.running("compile", [n.name for n in (*models, *tests)], empty) as results:
-        sql = {r.name: r.compiled for r in results}
-    settings = {t.name: t.setting for t in tests}
-    meaning = [f"{name}: {normalised(text)} {settings.get(name, '')}" for name, text in sorted(sql.items())]
-    compiled = Compiled(
-        version=hashlib.sha256("\n".join(meaning).encode()).hexdigest()[:12],
-        models={o.name: sql[model_name(o)] for o in product.outputs},
-    )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps({"digest": digest, **asdict(compiled)}), encoding="utf-8")
-    return compiled
-
-
-def _refuse(node: Node, nodes: Mapping[str, Node], product: Product) -> None:
-    """A model reads its product's input ports and its product's models, and it is SQL."""
-    if node.language != "sql":
-        raise TransformFailed("Python models are not run", place=node.file, hint="write transform.py in the product's folder instead")
-    inputs = {str(i.address) for i in product.inputs if i.address}
-    mine = {m.id for m in models_of(nodes, product)}
-    for id in node.reads:
-        kind, _, *name = id.split(".")
-        if kind == "source" and ".".join(name) not in inputs:
-            raise TransformFailed(
-                f"{node.name} reads {'.'.join(name)}, which is no input port of {product.address}",
-                place=node.file,
-                hint=f"declare it in {product.place.file}: inputPorts: - {{name: {name[-1]}, contractId: {'.'.join(name)}}}",
-            )
-        if kind != "source" and id not in mine:
-            raise TransformFailed(
-                f"{node.name} reads {name[-1]} of another folder",
-                place=node.file,
-                hint="read another product's port by source(), and declare it as an input port",
-            )
-
-
-def _empty(mesh: Mesh, address: Address) -> str:
-    """No rows of the port's types: macros that look at a source while they are compiled find its columns."""
-    columns = mesh.declarations.producer(address).port(address).contract.columns
-    return "(select " + ", ".join(f'null::{c.type.duckdb} as "{c.name}"' for c in columns) + " where false)"
-
-
-def normalised(sql: str) -> str:
-    """The same for the same query, however it is laid out and commented; text that cannot be read stands for itself."""
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
-    try:
-        return sqlglot.parse_one(sql, dialect="duckdb").sql(dialect="duckdb", comments=False)
-    except SqlglotError:
-        return sql
 
 
 # handing over
@@ -230,14 +122,14 @@ def names_a_table(connection: duckdb.DuckDBPyConnection, relation: str) -> bool:
 # judging
 
 
-def _verdict(test: Node, result: Result | None) -> RuleResult:
-    """A test that was skipped or crashed was not evaluated."""
+def verdict(test: Node, result: Result | None) -> RuleResult:
+    """A test that was skipped or crashed was not evaluated; one within its own `error_if` only warns."""
     status = result.status if result else "not run"
     evaluated = status in ("pass", "fail", "warn")
     return RuleResult(
         rule=f"dbt_{test.name}",
         kind="gate",
-        severity=test.severity,
+        severity="warning" if status == "warn" else test.severity,
         scope="port",
         outcome="passed" if status == "pass" else "failed" if evaluated else "not_evaluated",
         failing=result.failing if result and evaluated else None,

@@ -1,12 +1,13 @@
 """How is dbt run in this process? One project, one command at a time; what dbt answers becomes results, what it raises our errors.
 
-dbt is imported when the first command needs it. Its files go below the mesh's home. Next: `dbt.py`.
+dbt is imported when the first command needs it. Its files go below the mesh's home. Next: `dbt_compiled.py`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class Project:
 
     @contextmanager
     def running(self, command: str, select: Sequence[str], offer: Offer, *, exclude: Sequence[str] = ()) -> Iterator[tuple[Result, ...]]:
-        """One dbt command over the selected nodes, and only these. Inside, `offer.connection` is dbt's database after it."""
+        """One dbt command over the selected nodes, and only these. Inside, `offer.opened` is dbt's database after it."""
         selection = ["--select", *select, *(["--exclude", *exclude] if exclude else []), "--indirect-selection", "empty"]
         with self._invoked([command, *selection], offer, self._parsed()) as answer:
             yield tuple(_result(r) for r in answer.results)
@@ -101,8 +102,10 @@ class Project:
         with offering(offer):
             try:
                 answer = dbtRunner(manifest=manifest).invoke([*command, *_QUIET, *self._places()])
-                if answer.exception is not None:
+                if isinstance(answer.exception, Exception):
                     raise self.failure(str(answer.exception)) from answer.exception
+                if answer.exception is not None:
+                    raise answer.exception
                 yield answer.result
             finally:
                 # dbt-duckdb would keep its database for the next command, which has to find another offer
@@ -129,9 +132,8 @@ class Project:
             "settings": {"TimeZone": "UTC"},
             "plugins": [{"module": "orchestration.dbt_plugin", "config": {"for_runs": True}}],
         }
-        self.home.mkdir(parents=True, exist_ok=True)
         profile = {"mesh": {"target": "mesh", "outputs": {"mesh": output}}}
-        (self.home / "profiles.yml").write_text(json.dumps(profile, indent=1), encoding="utf-8")
+        write_whole(self.home / "profiles.yml", json.dumps(profile, indent=1))
 
     def failure(self, message: str, compiled: str = "") -> MeshError:
         """What dbt says went wrong, in a sentence, with the file and the line of the model where they can be told."""
@@ -140,6 +142,14 @@ class Project:
         line = _line(message, file.read_text(encoding="utf-8"), compiled) if found and file.is_file() else None
         place = f"{self.folder.name}/{file.relative_to(self.folder)}"
         return TransformFailed(_sentence(message), place=f"{place} (line {line})" if line else place, hint=_HINT)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Written beside and moved into place: another process reads all of it or the one before."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
 
 
 def _line(message: str, text: str, compiled: str) -> int | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from lakehouse.address import Address
@@ -9,8 +13,10 @@ from lakehouse.declare import load
 from lakehouse.errors import MeshError, TransformFailed
 from orchestration.dbt import DbtTransform
 from orchestration.dbt_sources import write_sources
+from orchestration.transforms import Bound
 from tests.dbt.conftest import BEST, TOTALS, WARNINGS, Shop
 
+ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.integration, *WARNINGS]
 
 
@@ -88,6 +94,30 @@ def test_private_models_serve_the_ports(shop: Shop):
     assert shop.rows("reports.totals") == [("ann", 9)]
 
 
+def test_given_rows_need_not_be_files(shop: Shop):
+    """Rows that stand in a table of the run's own connection, such as those of examples, are read by dbt as well."""
+    with shop.open() as mesh, mesh.connection() as connection:
+        product = mesh.product(Address("reports", "totals"))
+        connection.execute("create temp table given as select 1 as id, 'zoe' as customer, 7 as amount")
+        bound = Bound(connection=connection, relation=lambda _: "given", limit_rows=100)
+        rows = DbtTransform.load(mesh, product).rows(product.main, bound)
+        assert connection.execute(f"from {rows}").fetchall() == [("zoe", 7)]
+
+
+def test_two_processes_run_models_at_once(shop: Shop):
+    """Runs of two processes share what dbt keeps between runs, and neither disturbs the other."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from tests.spine.tried import Tried
+print(Tried(Path({str(shop.root)!r})).results("reports.totals", force=True))
+"""
+    called = [sys.executable, "-c", script]
+    both = [subprocess.Popen(called, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [p.communicate(timeout=120)[0].strip() for p in both] == ["['published']"] * 2
+
+
 def test_the_version_follows_the_meaning(shop: Shop):
     """Layout and comments do not change the version; the query, a macro that it uses or one of its tests does."""
     first = version(shop)
@@ -120,6 +150,14 @@ def test_broken_sql_is_told_with_its_place(shop: Shop, sql: str, line: int | Non
     assert error.place.startswith("dbt/models/reports/totals/reports__totals.sql")
     assert line is None or error.place.endswith(f"(line {line})")
     assert error.hint
+
+
+def test_a_disabled_model_is_told(shop: Shop):
+    """A port's model that dbt leaves out is an error, not an empty port."""
+    shop.model("totals", "{{ config(enabled=false) }}" + TOTALS)
+    shop.model("totals_best", "select customer from {{ source('sales', 'orders') }}")
+    shop.write("models/reports/totals/totals.yml", "models: []")
+    assert "does not know this model" in error_of(shop).what
 
 
 def test_a_model_reads_only_what_is_declared(shop: Shop):

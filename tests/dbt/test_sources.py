@@ -9,11 +9,11 @@ import yaml
 
 from lakehouse.declare import load
 from lakehouse.errors import DeclarationError
-from lakehouse.testing import MeshFolder
+from lakehouse.testing import MeshFolder, Property
 from orchestration.dbt_sources import FILE, compile_sources, stale_sources, write_sources
 
 ROOT = Path(__file__).parents[2]
-COLUMNS = {"id": "integer", "amount": {"logicalType": "number", "description": "In euro."}}
+COLUMNS: dict[str, Property] = {"id": "integer", "amount": {"logicalType": "number", "description": "In euro."}}
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from lakehouse.errors import TransformFailed
 from lakehouse.settings import Engine
-from orchestration.dbt import names_a_table, normalised
-from orchestration.dbt_project import Project
+from orchestration.dbt import names_a_table, verdict
+from orchestration.dbt_compiled import normalised
+from orchestration.dbt_project import Node, Project, Result
 
 MODEL = "\nselect\n    {{ twice('amuont') }}\nfrom {{ source('sales', 'orders') }}\n"
 COMPILED = 'select\n    2 * amuont\nfrom "ports"."sales"."orders"'
@@ -55,3 +56,22 @@ def test_what_stands_on_its_own_is_told_from_what_does_not():
         assert not names_a_table(connection, "(select a from read_parquet(['/nowhere.parquet']))")
         assert not names_a_table(connection, "(select null::integer as a where false)")
         assert names_a_table(connection, "(select a from landed)")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "blocks"),
+    [
+        ("pass", "passed", False),
+        ("fail", "failed", True),
+        ("warn", "failed", False),
+        ("error", "not_evaluated", True),
+        ("skipped", "not_evaluated", True),
+        (None, "not_evaluated", True),
+    ],
+)
+def test_a_verdict_fails_closed(status: str | None, outcome: str, blocks: bool):  # noqa: FBT001
+    """What dbt did not evaluate, or has no result for, blocks; within its own thresholds a test only warns."""
+    test = Node(id="test.t", name="t", kind="test", language="sql", file="dbt/tests/t.sql", reads=())
+    result = Result(name="t", status=status, message="", failing=3, relation=None, compiled="") if status else None
+    found = verdict(test, result)
+    assert (found.rule, found.outcome, found.blocks) == ("dbt_t", outcome, blocks)
