@@ -103,12 +103,14 @@ def _take(run: Run, work: Work) -> Outcome:
     with pinned(mesh, wanted(mesh, product), run.request.run_id) as pins, mesh.connection() as connection:
         fingerprint = run_fingerprint(product, pins, work)
         current = mesh.store.current(product.address)
-        if work.due is None and _nothing_new(mesh, current, fingerprint, work, run.request):
+        append = product.main.write == "append"
+        everything = run.request.wanted.force and not append
+        if work.due is None and _nothing_new(mesh, current, fingerprint, work, run.request, append=append):
             return Outcome(batch=work.batch, result="unchanged", publication=current)
         with (
             staging(Stage(mesh, product, run.request.run_id, connection, work.batch.id)) as stage,
             Inputs(
-                mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=run.request.wanted.force
+                mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=everything
             ) as inputs,
         ):
             try:
@@ -261,11 +263,11 @@ def _content(mesh: Mesh, address: Address) -> str:
     return next((s.content for s in current.ports if s.address == address), "") if current else ""
 
 
-def _nothing_new(mesh: Mesh, current: Publication | None, fingerprint: str, work: Work, request: Request) -> bool:
-    """Whether this was done already, or was rejected, discarded or withdrawn and has not changed since."""
-    if request.wanted.force:
-        return False
+def _nothing_new(mesh: Mesh, current: Publication | None, fingerprint: str, work: Work, request: Request, *, append: bool) -> bool:
+    """Whether this was done already, or was rejected, discarded or withdrawn and has not changed since. Force never appends again."""
     known = mesh.store.batch(work.batch.product, work.batch.id)
+    if request.wanted.force:
+        return append and known is not None and known.state == "published"
     given_up = known is not None and known.state in ("rejected", "discarded", "withdrawn")
     return given_up or (current is not None and current.fingerprint == fingerprint)
 
