@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from lakehouse.errors import MeshError, WrongUse
-from lakemesh.commands import declare, make, read, run
+from lakemesh.commands import account, back, declare, lineage, make, read, run, upkeep
 from lakemesh.session import Session
 
 app = typer.Typer(
@@ -42,16 +42,32 @@ def options(
     context.obj = Session(root=root, home=home, json=json, verbose=verbose)
 
 
-new = typer.Typer(rich_markup_mode=None, help="Make a domain or a product.", no_args_is_help=True)
+new = typer.Typer(rich_markup_mode=None, help="Make a domain or a product.")
 new.command("domain")(make.domain)
 new.command("product")(make.product)
+
+quarantine = typer.Typer(rich_markup_mode=None, help="Rows that were set aside: see, replay or discard them.")
+quarantine.command("list")(back.listed)
+quarantine.command("show")(back.shown)
+quarantine.command("replay")(back.replayed)
+quarantine.command("discard")(back.discarded)
 
 app.command("init")(make.init)
 app.add_typer(new, name="new")
 app.command("check")(declare.check)
 app.command("run")(run.run)
+app.command("batches")(account.batches)
+app.command("discard")(account.discard)
 app.command("query")(read.query)
 app.command("read")(read.read)
+app.command("show")(account.show)
+app.command("log")(account.log)
+app.add_typer(quarantine, name="quarantine")
+app.command("rollback")(back.rollback)
+app.command("lineage")(lineage.lineage)
+app.command("maintain")(upkeep.maintain)
+app.command("verify")(upkeep.verify)
+app.command("doctor")(upkeep.doctor)
 
 
 def invoke(arguments: Sequence[str]) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lakehouse.declare import load
 from lakehouse.declare.editor import write_schemas
 from lakehouse.errors import WrongUse
 from lakemesh import scaffold
+from orchestration.dbt_sources import write_sources
 
 
 def create(folder: Path) -> list[Path]:
@@ -16,6 +18,7 @@ def create(folder: Path) -> list[Path]:
         raise WrongUse(f"{folder} is no folder", hint="name a new or empty folder")
     name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or "mesh"
     written = scaffold.write(folder, {path: text.replace("MESH_NAME", name) for path, text in _FILES.items()})
+    written.append(write_sources(load(folder.resolve())))
     return [*written, *write_schemas(folder / ".mesh" / "schemas")]
 
 
@@ -25,7 +28,10 @@ telemetry: {enabled: false}
 nux: {enabled: false}
 storage: {sqlite: {base_dir: .mesh/dagster}}
 local_artifact_storage: {module: dagster.core.storage.root, class: LocalArtifactStorage, config: {base_dir: .mesh/dagster}}
-compute_logs: {module: dagster.core.storage.local_compute_log_manager, class: LocalComputeLogManager, config: {base_dir: .mesh/dagster/logs}}
+compute_logs:
+  module: dagster.core.storage.local_compute_log_manager
+  class: LocalComputeLogManager
+  config: {base_dir: .mesh/dagster/logs}
 """
 
 _WORKSPACE = """\
@@ -112,5 +118,4 @@ _FILES: scaffold.Files = {
     "governance/README.md": _GOVERNANCE,
     "dbt/dbt_project.yml": _DBT,
     "dbt/profiles.yml": _PROFILES,
-    "dbt/models/sources.yml": "# Compiled from the contracts by `python -m orchestration.dbt_sources`. Edit those, not this.\nsources: []\n",
 }

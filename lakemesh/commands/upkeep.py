@@ -1,0 +1,72 @@
+"""`maintain`, `verify`, `doctor`: keep the state small, prove it whole, and see what the command has to work with."""
+
+from __future__ import annotations
+
+import typer
+
+from lakemesh.session import Selected, new_run_id, session
+
+
+def maintain(context: typer.Context, selected: Selected = None) -> None:
+    """Retention, expiry, collection, and recovery after dead runs."""
+    from lakehouse.maintain import maintain as keep
+    from lakehouse.outbox import deliver
+    from lakemesh import selection
+    from lakemesh.render import line
+
+    call = session(context)
+    with call.open() as mesh:
+        done = [keep(mesh, product, new_run_id()) for product in selection.products(mesh.declarations, selected)]
+        deliver(mesh, budget=10.0)
+    found = [
+        {
+            "address": str(u.product),
+            "retained": u.retained,
+            "expired": list(u.expired),
+            "files_removed": len(u.removed),
+            "rejected_forgotten": list(u.forgotten),
+        }
+        for u in done
+    ]
+
+    def show() -> None:
+        for u in done:
+            kept = f", old rows left in publication {u.retained}" if u.retained else ""
+            line(f"{u.product}: {len(u.expired):,} publications expired, {len(u.removed):,} files collected{kept}")
+
+    call.answer({"upkeep": found}, show)
+
+
+def verify(context: typer.Context, selected: Selected = None) -> None:
+    """Prove the invariants again: files, catalog, store and accounts agree."""
+    from lakehouse.verify import verify as prove
+    from lakemesh import selection
+    from lakemesh.render import line, number
+
+    call = session(context)
+    with call.open() as mesh:
+        products = selection.products(mesh.declarations, selected)
+        found = prove(mesh, products)
+    document = [{"subject": str(f.subject), "kind": f.kind, "message": f.message, "place": f.place, "hint": f.hint} for f in found]
+
+    def show() -> None:
+        for f in found:
+            line(f"{f.kind}: {f.subject}: {f.place}: {f.message}\n  hint: {f.hint}")
+        line(f"{number(len(products), 'product')} verified, {number(len(found), 'finding')}")
+
+    call.answer({"ok": not found, "findings": document}, show)
+    raise typer.Exit(int(bool(found)))
+
+
+def doctor(context: typer.Context) -> None:
+    """What is installed, reachable and configured."""
+    from lakemesh import checkup
+    from lakemesh.render import table
+
+    call = session(context)
+    found = checkup.examine(call)
+    rows = [(f.about, f.what, "" if f.well else f.hint) for f in found]
+    document = [{"about": f.about, "what": f.what, "ok": f.well, "hint": f.hint} for f in found]
+    well = all(f.well for f in found)
+    call.answer({"ok": well, "findings": document}, lambda: table(("about", "found", "what to do"), rows))
+    raise typer.Exit(0 if well else 3)
