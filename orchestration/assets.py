@@ -22,14 +22,14 @@ Heard = Callable[[Outcome], None]
 
 def product_asset(product: Product, write: SpecWriter, opened: Opened, heard: Heard = lambda _: None) -> dg.AssetsDefinition:
     """The multi-asset of a product. `opened` gives the mesh for a run, `heard` is told of each batch's outcome."""
-    partitioned = write.partitions(product) is not None
+    daily = write.partitions(product) is not None
 
     @dg.multi_asset(
         name=f"{product.address.domain}__{product.address.port}",
         specs=write.ports(product),
         check_specs=write.checks(product),
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
     )
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
         with opened() as mesh:
@@ -38,7 +38,7 @@ def product_asset(product: Product, write: SpecWriter, opened: Opened, heard: He
                 heard(outcome)
                 context.log.info(_sentence(outcome))
                 outcomes.append(outcome)
-            yield from _report(context, mesh, product, outcomes, partitioned=partitioned)
+            yield from _report(context, mesh, product, outcomes, daily=daily)
         _fail_when_stopped(outcomes)
 
     return run
@@ -57,7 +57,7 @@ def tags_of(wanted: Wanted) -> dict[str, str]:
 
 def _request(context: dg.AssetExecutionContext) -> Request:
     tags = context.run.tags
-    days = context.partition_key_range if context.has_partition_key_range or context.has_partition_key else None
+    days = _days(context)
     wanted = Wanted(
         batch=tags.get("mesh/batch"),
         first=days.start if days else tags.get("mesh/first"),
@@ -65,6 +65,10 @@ def _request(context: dg.AssetExecutionContext) -> Request:
         force="mesh/force" in tags,
     )
     return Request(run_id=context.run.run_id, job=context.job_name, wanted=wanted)
+
+
+def _days(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
+    return context.partition_key_range if context.has_partition_key_range or context.has_partition_key else None
 
 
 def _taken(mesh: Mesh, product: Product, request: Request) -> Iterator[Outcome]:
@@ -75,9 +79,7 @@ def _taken(mesh: Mesh, product: Product, request: Request) -> Iterator[Outcome]:
         raise dg.Failure(str(error), allow_retries=isinstance(error, Unavailable)) from error
 
 
-def _report(
-    context: dg.AssetExecutionContext, mesh: Mesh, product: Product, outcomes: Sequence[Outcome], *, partitioned: bool
-) -> Iterator[Any]:
+def _report(context: dg.AssetExecutionContext, mesh: Mesh, product: Product, outcomes: Sequence[Outcome], *, daily: bool) -> Iterator[Any]:
     """Results of the selected checks, then what was published or that nothing was."""
     yield from events.check_results(outcomes, [*context.selected_asset_check_keys])
     published = [o for o in outcomes if o.result == "published"]
@@ -85,12 +87,12 @@ def _report(
     for port in product.outputs:
         if key_of(port.address) not in context.selected_asset_keys:
             continue
-        if published and partitioned:
-            for event in events.by_partition(mesh, port, published):
-                context.log_event(event)
-        elif published:
+        for event in events.by_day(mesh, port, published) if daily else ():
+            context.log_event(event)
+        # a result of a run of days would count for each of them, with a delivery or without
+        if published and not _days(context):
             yield events.materialized(mesh, port, published)
-        elif not stopped:
+        elif not published and not stopped:
             context.log_event(events.unchanged(product, port, mesh.store.current(product.address)))
 
 

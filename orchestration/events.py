@@ -5,7 +5,7 @@ Next: `assets.py` sends it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,7 @@ from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.gate import RuleResult
 from lakehouse.mesh import Mesh
-from lakehouse.store import PortState, Publication
+from lakehouse.store import Publication
 from orchestration.keys import key_of
 from orchestration.specs import DBT_TESTS
 from orchestration.story import Outcome
@@ -60,27 +60,22 @@ def _measured(results: Sequence[RuleResult], failed: Sequence[RuleResult]) -> di
 
 def materialized(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
     """What was published of a port by a run, as it stands after the last of its publications."""
-    last = outcomes[-1].publication
-    if last is None:
-        raise ValueError("only what was published is materialized")
-    metadata = _metadata(mesh, last, last.port(port.address), outcomes)
-    return dg.MaterializeResult(asset_key=key_of(port.address), metadata=metadata, data_version=dg.DataVersion(last.id))
+    version = dg.DataVersion(_publication(outcomes).id)
+    return dg.MaterializeResult(asset_key=key_of(port.address), metadata=_metadata(mesh, port, outcomes), data_version=version)
 
 
-def by_partition(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> Iterator[dg.AssetMaterialization]:
-    """A materialization for each day that was published, and for what belongs to no day."""
+def by_day(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> Iterator[dg.AssetMaterialization]:
+    """A materialization for each day that was published."""
 
     def day(outcome: Outcome) -> str:
         return outcome.batch.partition or ""
 
     for partition, group in groupby(sorted(outcomes, key=day), key=day):
-        result = materialized(mesh, port, [*group])
-        yield dg.AssetMaterialization(
-            key_of(port.address),
-            metadata=result.metadata,
-            partition=partition or None,
-            tags={DATA_VERSION: result.data_version.value} if result.data_version else None,
-        )
+        last = [*group]
+        if partition:
+            yield dg.AssetMaterialization(
+                key_of(port.address), metadata=_metadata(mesh, port, last), partition=partition, tags={DATA_VERSION: _publication(last).id}
+            )
 
 
 def unchanged(product: Product, port: OutputPort, current: Publication | None) -> dg.AssetObservation:
@@ -93,11 +88,21 @@ def unchanged(product: Product, port: OutputPort, current: Publication | None) -
     )
 
 
-def _metadata(mesh: Mesh, publication: Publication, state: PortState, outcomes: Sequence[Outcome]) -> Mapping[str, Any]:
-    reports = [p for o in outcomes if o.report for p in o.report.ports if p.address == state.address]
+def _publication(outcomes: Sequence[Outcome]) -> Publication:
+    """What the last of these outcomes published."""
+    found = outcomes[-1].publication
+    if found is None:
+        raise ValueError("only what was published is materialized")
+    return found
+
+
+def _metadata(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    publication = _publication(outcomes)
+    state = publication.port(port.address)
+    reports = [p for o in outcomes if o.report for p in o.report.ports if p.address == port.address]
     return {
         "dagster/row_count": state.total_rows,
-        "dagster/uri": f"{mesh.catalog.properties['warehouse']}/{state.address.domain}/{state.address.port}",
+        "dagster/uri": state.metadata_location,
         "rows": sum(p.rows for p in reports),
         "quarantined": sum(p.quarantined for p in reports),
         "publication": publication.id,
