@@ -124,6 +124,12 @@ def column_bounds(file: DataFile, schema: Schema, column: str) -> Bounds | None:
     return _bounds(file, found.field_id, found.field_type) if isinstance(found.field_type, PrimitiveType) else None
 
 
+def hull(files: Sequence[DataFile], schema: Schema, columns: Sequence[str]) -> dict[str, Bounds]:
+    """The bounds of columns over all `files`, by their statistics; a column is left out when one file does not say."""
+    found = {c: _union(column_bounds(f, schema, c) for f in files) for c in columns}
+    return {column: bounds for column, bounds in found.items() if bounds is not None}
+
+
 def _meet(ours: Bounds | None, theirs: Bounds) -> bool:
     return ours is None or (ours[0] <= theirs[1] and theirs[0] <= ours[1])
 

@@ -18,6 +18,7 @@ from lakehouse.declare.product import OutputPort, Product, Write
 from lakehouse.diff import contract_from_json, diff, fingerprint
 from lakehouse.errors import BreakingChange
 from lakehouse.gate import GateReport, PortReport, RuleResult, audit, quarantine_result
+from lakehouse.manifests import hull
 from lakehouse.mesh import Mesh
 from lakehouse.quarantine import contract_of, failing_by_rule, keep
 from lakehouse.rules import GateRule, RowRule, gate_rules, row_rules
@@ -26,7 +27,7 @@ from lakehouse.schema import evolve, iceberg_schema, partition_spec
 from lakehouse.sources import Rejected
 from lakehouse.store import PortState
 from lakehouse.types import literal, quote
-from lakehouse.upsert import Merged, key_bounds, merge
+from lakehouse.upsert import Merged, merge
 from lakehouse.write import Split, partition_value, same_partitions, split, sweep
 
 
@@ -89,9 +90,9 @@ class StagedPort:
         return scan(paths(files), self.table.schema)
 
     def others(self, columns: Sequence[str]) -> str:
-        bounds = key_bounds(self.connection, self.relation("batch"), columns)
+        bounds = hull(self.batch, self.table.schema, columns)
         mine = {f.file_path for f in self.batch}
-        near = self.mesh.manifests.overlapping(self.table.manifest_list, self.table.schema, bounds) if bounds else ()
+        near = self.mesh.manifests.overlapping(self.table.manifest_list, self.table.schema, bounds) if self.batch else ()
         return scan([f.file_path for f in near if f.file_path not in mine], self.table.schema)
 
 
@@ -140,7 +141,8 @@ class Stage:
 
         self.mesh.faults.at("k2")
         settings = self.mesh.settings.checks
-        siblings = {p.address: p.relation("port") for p in self.ports.values()}
+        pointed_at = {rule.to for port in self.ports.values() for rule in port.gate_rules}
+        siblings = {p.address: p.relation("port") for p in self.ports.values() if p.address in pointed_at}
         judge = runner(settings.runner)
         reports = []
         for port in self.ports.values():

@@ -14,7 +14,7 @@ import duckdb
 from pyiceberg.manifest import DataFile
 
 from lakehouse.commit import StagedTable
-from lakehouse.manifests import Bounds, Manifests, stored
+from lakehouse.manifests import Manifests, hull
 from lakehouse.scan import local_path, paths, scan
 from lakehouse.types import quote
 from lakehouse.write import split
@@ -45,7 +45,7 @@ def merge(
 ) -> Merged:
     """Merge the accepted rows of a batch into the table's live files."""
     new = scan(paths(accepted), table.schema)
-    near = manifests.overlapping(table.manifest_list, table.schema, key_bounds(connection, new, key))
+    near = manifests.overlapping(table.manifest_list, table.schema, hull(accepted, table.schema, key))
     old = scan(paths(near), table.schema, filename=True)
     fresh = _fresh(new, scan(paths(near), table.schema), key, order_by, [f.name for f in table.schema.fields])
     connection.execute(f"create or replace table __fresh as {fresh}")
@@ -59,14 +59,6 @@ def merge(
     batch = split(connection, "__fresh", table, (), run_id=run_id, port=port).accepted if rows else ()
     rewritten = split(connection, kept, table, (), run_id=run_id, port=port).accepted if removed else ()
     return Merged(batch=batch, rewritten=rewritten, removed=removed, skipped=sum(f.record_count for f in accepted) - rows)
-
-
-def key_bounds(connection: duckdb.DuckDBPyConnection, relation: str, key: Sequence[str]) -> dict[str, Bounds]:
-    """Smallest and largest value of each key column, as pyiceberg represents values; columns without any are left out."""
-    asked = ", ".join(f"min({quote(k)}), max({quote(k)})" for k in key)
-    found = connection.execute(f"select {asked} from {relation}").fetchall()[0]
-    bounds = {name: (found[2 * i], found[2 * i + 1]) for i, name in enumerate(key)}
-    return {name: (stored(low), stored(high)) for name, (low, high) in bounds.items() if low is not None}
 
 
 def _fresh(new: str, old: str, key: Sequence[str], order_by: str | None, columns: Sequence[str]) -> str:
