@@ -5,11 +5,10 @@ What is read goes through the same decision and the same engine as `mesh query`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
@@ -18,6 +17,8 @@ from lakehouse.ports.admission import told
 from lakehouse.ports.sql import Answer, moment, query
 from lakehouse.settings import Settings
 from lakemesh.asking import select
+from lakemesh.notebook import Frames
+from lakemesh.selection import product as product_of
 from lakemesh.session import new_run_id
 
 if TYPE_CHECKING:
@@ -87,13 +88,9 @@ class Client:
         when = moment(as_of) if isinstance(as_of, str) else as_of
         return Result(query(self._mesh, OPERATOR, sql, run_id=new_run_id(), as_of=when))
 
-    @contextmanager
-    def inputs(self, product: str) -> Iterator[Mapping[str, Any]]:
-        """What a product's transform would be given now: input port -> frame in its annotated form, at one pin."""
-        from lakemesh.bench import frames
-
-        with frames(self._mesh, product) as found:
-            yield found
+    def inputs(self, product: str) -> Frames:
+        """What a product's transform would be given now: input port -> frame in its annotated form, all at one pin."""
+        return Frames(self._mesh, product_of(self._mesh.declarations, product))
 
     def close(self) -> None:
         self._mesh.close()

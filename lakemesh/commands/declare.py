@@ -1,4 +1,4 @@
-"""`check`: what is wrong with the declarations, all of it at once."""
+"""`check`, `test`: is what is declared right, and does it do what its examples say?"""
 
 from __future__ import annotations
 
@@ -32,6 +32,29 @@ def check(context: typer.Context, selection: Selected = None) -> None:
 
     call.answer({"problems": [failures.problem(p) for p in problems]}, show)
     raise typer.Exit(int(any(p.severity == "error" for p in problems)))
+
+
+def test(context: typer.Context, selection: Selected = None) -> None:
+    """Run examples.yaml against transforms and contracts."""
+    from lakemesh.render import line, number
+    from lakemesh.selection import products
+    from lakemesh.trial import trials
+
+    call = session(context)
+    with call.open() as mesh:
+        found = [*trials(mesh, products(mesh.declarations, selection))]
+    failed = [v for v in found if v.outcome == "failed"]
+    tests = [{"address": str(v.address), "name": v.name, "outcome": v.outcome, "difference": "\n".join(v.difference)} for v in found]
+
+    def show() -> None:
+        for v in found:
+            line(f"{v.outcome}  {v.address}: {v.name}")
+            for words in v.difference:
+                line("  " + words.replace("\n", "\n  "))
+        line(f"{number(len(found), 'example')}, {len(failed):,} failed")
+
+    call.answer({"tests": tests}, show)
+    raise typer.Exit(int(bool(failed)))
 
 
 def _of(declarations: Declarations, selection: Sequence[str] | None) -> list[Problem]:
