@@ -26,6 +26,7 @@ _QUIET = (
     *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-write-json"),
 )
 _HINT = "cd dbt && dbt build runs the same models in a scratch database"
+_NO_SOURCE = "python -m orchestration.dbt_sources lists the ports of the mesh in dbt/models/sources.yml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,11 @@ class Project:
         file = self.folder / (found[1] if found else "dbt_project.yml")
         line = _line(message, file.read_text(encoding="utf-8"), compiled) if found and file.is_file() else None
         place = f"{self.folder.name}/{file.relative_to(self.folder)}"
-        return TransformFailed(_sentence(message), place=f"{place} (line {line})" if line else place, hint=_HINT)
+        return TransformFailed(
+            _sentence(message),
+            place=f"{place} (line {line})" if line else place,
+            hint=_NO_SOURCE if "depends on a source" in message else _HINT,
+        )
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -18,7 +18,8 @@ from lakehouse.settings import Settings
 from orchestration.dbt_offer import DATABASE
 
 FILE = "dbt/models/sources.yml"
-_HEAD = "# Compiled from the contracts by `python -m orchestration.dbt_sources`. Edit those, not this.\n"
+WRITING = "python -m orchestration.dbt_sources"
+_HEAD = f"# Compiled from the contracts by `{WRITING}`. Edit those, not this.\n"
 
 
 def compile_sources(declarations: Declarations) -> str:
@@ -39,7 +40,7 @@ def stale_sources(declarations: Declarations) -> tuple[Problem, ...]:
     if file.is_file() and file.read_text(encoding="utf-8") == compile_sources(declarations):
         return ()
     what = "is not what the contracts say" if file.is_file() else "is missing"
-    return (Problem(file=FILE, message=f"dbt's list of sources {what}", hint="python -m orchestration.dbt_sources writes it"),)
+    return (Problem(file=FILE, message=f"dbt's list of sources {what}", hint=f"{WRITING} writes it", severity="warning"),)
 
 
 def write_sources(declarations: Declarations) -> Path:

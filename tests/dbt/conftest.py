@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +14,6 @@ from lakehouse.testing import Port
 from orchestration.dbt_sources import write_sources
 from tests.spine.tried import Tried
 
-# dbt's own: it leaves its thread pool to the garbage collector, and uses what Python is about to drop
-WARNINGS = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
 TOTALS = """
 -- what each customer bought
 select customer, sum(amount) as total
@@ -77,6 +75,15 @@ class Shop(Tried):
     def singular(self, sql: str) -> Path:
         """A dbt test of its own: it fails for every row that it returns."""
         return self.write("tests/reports/nothing_odd.sql", sql)
+
+
+@pytest.fixture(autouse=True)
+def _swept() -> Iterator[None]:
+    """When a model fails, dbt leaves its thread pool to the garbage collector, which complains whenever it comes by."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

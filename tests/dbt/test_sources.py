@@ -53,7 +53,7 @@ def test_a_stale_list_is_told(folder: MeshFolder):
     assert stale_sources(load(folder.root)) == ()
     folder.product("sales.orders", columns={**COLUMNS, "note": "string"}, key=["id"])
     (problem,) = stale_sources(load(folder.root))
-    assert (problem.file, problem.severity) == (FILE, "error")
+    assert (problem.file, problem.severity) == (FILE, "warning")
     assert "dbt_sources" in problem.hint
 
 
