@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from lakehouse.errors import MeshError, WrongUse
 from lakemesh.commands import account, back, declare, lineage, make, read, run, upkeep
@@ -55,7 +56,7 @@ quarantine.command("discard")(back.discarded)
 app.command("init")(make.init)
 app.add_typer(new, name="new")
 app.command("check")(declare.check)
-app.command("test")(declare.test)
+app.command("test")(declare.examples)
 app.command("run")(run.run)
 app.command("batches")(account.batches)
 app.command("discard")(account.discard)
@@ -76,7 +77,7 @@ def invoke(arguments: Sequence[str]) -> int:
     words = _options_first(arguments) or ["--help"]
     as_json = "--json" in words
     try:
-        return app(words, prog_name="mesh", standalone_mode=False) or 0
+        return get_command(app).main(words, prog_name="mesh", standalone_mode=False) or 0
     except typer.TyperException as wrong:
         return _refuse(wrong, as_json=as_json)
     except MeshError as error:

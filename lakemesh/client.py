@@ -50,11 +50,13 @@ class Result:
 
     def to_polars(self) -> pl.DataFrame:
         with told():
-            return self._answer.relation.pl()
+            frame: pl.DataFrame = self._answer.relation.pl()
+        return frame
 
     def to_pandas(self) -> pd.DataFrame:
         with told():
-            return self._answer.relation.df()
+            frame: pd.DataFrame = self._answer.relation.df()
+        return frame
 
     def batches(self, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """Arrow batches of at most `rows` rows, one after another: memory stays bounded."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 from lakehouse.declare.contract import Contract, ServiceLevel
-from lakehouse.declare.product import OutputPort, Product
+from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.rules import gate_rules, row_rules
 from lakemesh.render import line, table, text
 
@@ -90,7 +90,7 @@ def port(mesh: Mesh, product: Product, out: OutputPort) -> Known:
         "purpose": product.purpose,
         "description": out.contract.description,
         "write": out.write,
-        "inputs": [_input(i.name, str(i.address or i.source.path if i.source or i.address else "")) for i in product.inputs],
+        "inputs": [_input(i) for i in product.inputs],
         "outputs": [str(o.address) for o in product.outputs],
         "schema": _schema(out.contract),
         "rules": _rules(out),
@@ -106,8 +106,8 @@ def port(mesh: Mesh, product: Product, out: OutputPort) -> Known:
     }
 
 
-def _input(name: str, reads: str) -> Known:
-    return {"name": name, "reads": reads}
+def _input(port: InputPort) -> Known:
+    return {"name": port.name, "reads": port.source.path if port.source else str(port.address)}
 
 
 def _schema(contract: Contract) -> list[Known]:

@@ -25,9 +25,10 @@ def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Col
 
 def _root(path: Path) -> Path | None:
     """The mesh's root, when `path` is `<root>/domains/<domain>/<product>/examples.yaml`."""
-    above = path.parents
-    is_ours = path.name == FILE and len(above) > 3 and above[2].name == "domains" and (above[3] / "mesh.toml").is_file()
-    return above[3] if is_ours else None
+    if not path.match(f"domains/*/*/{FILE}"):
+        return None
+    root = path.parents[3]
+    return root if (root / "mesh.toml").is_file() else None
 
 
 class ExamplesFile(pytest.File):

@@ -161,10 +161,7 @@ class _Rows:
 def _typed(contract: Contract, rows: Sequence[Row]) -> str:
     """Rows as a query in the contract's types; what a row does not name is NULL."""
     values = ", ".join(f"({number}, {literal(json.dumps(row))}::json)" for number, row in enumerate(rows)) or "(0, '{}'::json)"
-    columns = ", ".join(
-        f"{_value(c.name, nested=isinstance(c.type, ListOf | MapOf | StructOf))}::{c.type.duckdb} as {quote(c.name)}"
-        for c in contract.columns
-    )
+    columns = ", ".join(f"{_value(c)}::{c.type.duckdb} as {quote(c.name)}" for c in contract.columns)
     return f"select {columns} from (values {values}) given(number, row) where {str(bool(rows)).lower()} order by number"
 
 

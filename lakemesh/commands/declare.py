@@ -34,7 +34,7 @@ def check(context: typer.Context, selection: Selected = None) -> None:
     raise typer.Exit(int(any(p.severity == "error" for p in problems)))
 
 
-def test(context: typer.Context, selection: Selected = None) -> None:
+def examples(context: typer.Context, selection: Selected = None) -> None:
     """Run examples.yaml against transforms and contracts."""
     from lakemesh.render import line, number
     from lakemesh.selection import products
