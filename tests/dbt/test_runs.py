@@ -17,7 +17,7 @@ from orchestration.transforms import Bound
 from tests.dbt.conftest import BEST, TOTALS, Shop
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.integration
 
 
 def version(shop: Shop) -> str:
