@@ -52,7 +52,7 @@ def of_port(declarations: Declarations, product: Product, port: OutputPort, sql:
     if port.name in product.functions:
         read = product.functions[port.name].parameters
         return by_name(names, {r.name: r.columns for r in readable if r.name in read})
-    return by_name(names, {r.name: r.columns for r in readable}, unchanged=True)
+    return by_name(names, {r.name: r.columns for r in readable}, unchanged=not product.asset)
 
 
 def by_name(columns: Sequence[str], inputs: Mapping[str, Sequence[str]], *, unchanged: bool = False) -> Columns:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -17,7 +18,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
 from lakehouse.batches import Due, Wanted, due
-from lakehouse.catalogs import ensure_namespace
 from lakehouse.collect import recover
 from lakehouse.declare.product import Product
 from lakehouse.diff import fingerprint as fingerprint_of
@@ -75,6 +75,14 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Rows that were made outside the run, and the pins of what they were made from. Who made them holds the pins."""
+
+    transform: Transform
+    pins: dict[Address, Pin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run of one product."""
 
@@ -82,12 +90,16 @@ class Run:
     product: Product
     transform: Transform
     request: Request
+    pins: dict[Address, Pin] | None = None
 
 
-def run_product(mesh: Mesh, product: Product, request: Request) -> Iterator[Outcome]:
-    """Take every batch that is due; a blocked one stops later ones only when the input port's order is strict."""
-    run = Run(mesh=mesh, product=product, transform=load_transform(mesh, product), request=request)
-    ensure_namespace(mesh.catalog, product.address.domain)
+def run_product(mesh: Mesh, product: Product, request: Request, made: Made | None = None) -> Iterator[Outcome]:
+    """Take every batch that is due; a blocked one stops later ones only when the input port's order is strict.
+
+    With `made` the product's rows are there already: they are staged, audited and published as all others.
+    """
+    transform = made.transform if made else load_transform(mesh, product)
+    run = Run(mesh=mesh, product=product, transform=transform, request=request, pins=made.pins if made else None)
     with writing(mesh, product.address, request.run_id, recover):
         for work in _work(run):
             outcome = _until_settled(run, work)
@@ -100,15 +112,15 @@ def run_product(mesh: Mesh, product: Product, request: Request) -> Iterator[Outc
 def _take(run: Run, work: Work) -> Outcome:
     """The story of one batch."""
     mesh, product, started = run.mesh, run.product, run.mesh.now()
-    with pinned(mesh, wanted(mesh, product), run.request.run_id) as pins, mesh.connection() as connection:
+    with _pins(run) as pins, mesh.connection() as connection:
         fingerprint = run_fingerprint(product, pins, work)
-        current = mesh.store.current(product.address)
         append = product.main.write == "append"
         everything = run.request.wanted.force and not append
-        if work.due is None and _nothing_new(mesh, current, fingerprint, work, run.request, append=append):
-            return Outcome(batch=work.batch, result="unchanged", publication=current)
+        next_state = Stage(mesh, product, run.request.run_id, connection, work.batch.id)
+        if work.due is None and _nothing_new(mesh, next_state.current, fingerprint, work, run.request, append=append):
+            return Outcome(batch=work.batch, result="unchanged", publication=next_state.current)
         with (
-            staging(Stage(mesh, product, run.request.run_id, connection, work.batch.id)) as stage,
+            staging(next_state) as stage,
             Inputs(
                 mesh=mesh, product=product, connection=connection, pins=pins, due=work.due, stage=stage, everything=everything
             ) as inputs,
@@ -124,6 +136,12 @@ def _take(run: Run, work: Work) -> Outcome:
                 if not isinstance(error, PublishConflict) and not run.request.dry:
                     _tell_failure(_told(run, work, stage, pins, started, None, error))
                 raise
+
+
+def _pins(run: Run) -> AbstractContextManager[dict[Address, Pin]]:
+    if run.pins is not None:
+        return nullcontext(run.pins)
+    return pinned(run.mesh, wanted(run.mesh, run.product), run.request.run_id)
 
 
 def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:

@@ -20,7 +20,7 @@ import duckdb
 from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.engines import reading_connection, to_frame, to_relation
-from lakehouse.errors import MeshError, TransformFailed
+from lakehouse.errors import MeshError, TransformFailed, WrongUse
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.stage import Stage
@@ -104,6 +104,8 @@ def load_transform(mesh: Mesh, product: Product) -> Transform:
         from orchestration.dbt import DbtTransform
 
         return DbtTransform.load(mesh, product)
+    if product.asset:
+        raise WrongUse(f"{product.address} is made by a hand-written asset, outside of a run", hint=f"mesh run {product.address}")
     if not product.functions:
         return PassThrough(input_port=product.inputs[0].name)
     path = product.folder / "transform.py"

@@ -102,8 +102,8 @@ class Team:
 class Product:
     """One folder `domains/<domain>/<product>/`. `outputs[0]` is the main port; siblings follow in dependency order.
 
-    Exactly one of: `functions` (transform.py), `models` (dbt model files by port name, relative to the root), neither (rows go
-    through as they are: one input, one output).
+    Exactly one of: `functions` (transform.py), `models` (dbt model files by port name, relative to the root), `asset` (a hand-written
+    Dagster asset in the domain's extra.py returns the rows of its one output), none (rows go through as they are: one input, one output).
     """
 
     address: Address
@@ -117,6 +117,7 @@ class Product:
     outputs: tuple[OutputPort, ...]
     functions: Mapping[str, Function] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    asset: bool = False
     successor: str | None = None
     tags: tuple[str, ...] = ()
     place: Place

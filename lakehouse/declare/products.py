@@ -66,13 +66,13 @@ class _Reader:
 
     def product(self) -> Product | None:
         status = self._status()
-        functions, models = self._functions(), self._models()
+        functions, models, ours = self._functions(), self._models(), entry(ProductEntry, self.node, self.findings)
         outputs = self._outputs(functions, status)
         if not outputs:
             return None
-        inputs = self._inputs(outputs[0].contract, as_is=not functions and not models)
+        inputs = self._inputs(outputs[0].contract, as_is=not functions and not models and not ours.asset)
         self._check_head()
-        self._check_way_through(functions, models, inputs, outputs)
+        self._check_way_through(functions, models, asset=ours.asset)
         self._check_strays(inputs, outputs)
         return Product(
             address=self.address,
@@ -86,7 +86,8 @@ class _Reader:
             outputs=outputs,
             functions=functions,
             models=models,
-            successor=self._successor(status),
+            asset=ours.asset,
+            successor=self._successor(status, ours.successor),
             tags=self.node.texts("tags"),
             place=self.node.place(),
         )
@@ -105,8 +106,7 @@ class _Reader:
             self.findings.error(self.node.place("status"), what, suggestion(given, _STATUSES))
         return _STATUSES.get(given)
 
-    def _successor(self, status: Status | None) -> str | None:
-        successor = entry(ProductEntry, self.node, self.findings).successor
+    def _successor(self, status: Status | None, successor: str | None) -> str | None:
         if status == "retired" and successor is None:
             self.findings.warning(
                 self.node.place("status"), "retired without a successor", "add `successor: domain.port` to the lakemesh entry"
@@ -177,16 +177,27 @@ class _Reader:
         files = sorted(path for path in folder.glob(f"{prefix}*.sql") if path.is_file())
         return {path.stem.removeprefix(prefix): path.relative_to(self.root).as_posix() for path in files}
 
-    def _check_way_through(
-        self, functions: dict[str, Function], models: dict[str, str], inputs: tuple[InputPort, ...], outputs: tuple[OutputPort, ...]
-    ) -> None:
+    def _check_way_through(self, functions: dict[str, Function], models: dict[str, str], *, asset: bool) -> None:
         declared = len(self.node.nodes("inputPorts")), len(self.node.nodes("outputPorts"))
-        if functions and models:
+        if asset:
+            self._check_asset(functions, models, outputs=declared[1])
+        elif functions and models:
             place = Place(file=next(iter(models.values())))
             self.findings.error(place, f"{self.address} has a transform.py and dbt models", "keep one of them")
         elif not functions and not models and declared != (1, 1) and not (self.folder / "transform.py").exists():
             hint = "write transform.py with a function per output port; rows go through as they are only from one input to one output"
             self.findings.error(self.node.place("outputPorts"), "nothing says how the output ports are computed", hint)
+
+    def _check_asset(self, functions: dict[str, Function], models: dict[str, str], *, outputs: int) -> None:
+        place = self.node.place("customProperties")
+        if functions or models:
+            self.findings.error(place, f"{self.address} is a hand-written asset and has code of its own", "leave `asset` out, or the code")
+        if outputs != 1:
+            self.findings.error(self.node.place("outputPorts"), "a hand-written asset has one output port", "make a product of each")
+        if not (self.folder.parent / "extra.py").is_file():
+            self.findings.error(
+                place, f"{self.address} is a hand-written asset, but the domain has no extra.py", "write it beside domain.yaml"
+            )
 
     def _check_strays(self, inputs: tuple[InputPort, ...], outputs: tuple[OutputPort, ...]) -> None:
         named = {n.text("name") for key in ("inputPorts", "outputPorts") for n in self.node.nodes(key)}

@@ -60,9 +60,10 @@ class OutputPortEntry(_Entry):
 
 
 class ProductEntry(_Entry):
-    """ODPS root."""
+    """ODPS root. `asset`: the rows come from a hand-written Dagster asset in the domain's `extra.py`."""
 
     successor: str | None = None
+    asset: bool = False
 
 
 class QuarantineEntry(_Entry):
