@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 import psutil
@@ -29,7 +30,12 @@ class _Busy(Unavailable):
 
 
 def this_process() -> Holder:
-    return Holder(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
+    return _holder(os.getpid())
+
+
+@cache
+def _holder(pid: int) -> Holder:
+    return Holder(host=socket.gethostname(), pid=pid, started=psutil.Process(pid).create_time())
 
 
 def alive(lease: Lease, mesh: Mesh) -> bool:
@@ -81,6 +87,9 @@ def _take(mesh: Mesh, lease: Lease) -> bool:
 @contextmanager
 def pinned(mesh: Mesh, wanted: Mapping[Address, Address], run_id: str) -> Iterator[dict[Address, Pin]]:
     """Pin ports (port -> its product) in one read of the store, and keep their files while inside. Unpublished ports are left out."""
+    if not wanted:
+        yield {}
+        return
     lease = _new("read", Address("mesh", "readers"), run_id, mesh)
     with mesh.store.writing() as con:
         found = {port: mesh.store.pin(con, product, port) for port, product in wanted.items()}

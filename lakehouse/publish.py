@@ -60,13 +60,12 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
         raise ValueError("a blocked state cannot be published")
     mesh = stage.mesh
     mesh.faults.at("k4")
-    current = mesh.store.current(stage.product.address)
-    _keep_metadata_short(mesh, stage.tables(), current)
+    _keep_metadata_short(mesh, stage.tables(), stage.current)
     id = stage.publication = new_publication_id(facts.at)
     made: list[Publication] = []
 
     def record(con: Connection, done: Sequence[Committed]) -> None:
-        publication = _publication(id, stage, facts, done, current)
+        publication = _publication(id, stage, facts, done, stage.current)
         mesh.store.record(con, publication)
         for port in stage.ports.values():
             _keep_contract(mesh, con, port.port.contract)
@@ -104,9 +103,9 @@ def reject(
 
 def drop_staged(mesh: Mesh, tried: Batch) -> None:
     """Remove the files of a rejected state that was kept for inspection, once the batch has become something else."""
-    now = mesh.store.batch(tried.product, tried.id)
-    before, after = _staged_files(tried), _staged_files(now) if now else set()
-    for file in before - after:
+    before = _staged_files(tried)
+    now = mesh.store.batch(tried.product, tried.id) if before else None
+    for file in before - (_staged_files(now) if now else set()):
         Path(local_path(file)).unlink(missing_ok=True)
 
 

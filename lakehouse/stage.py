@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import duckdb
 from pyiceberg.manifest import DataFile
 
 from lakehouse.address import Address
+from lakehouse.catalogs import ensure_namespace
 from lakehouse.commit import StagedTable, load, stage
 from lakehouse.declare.contract import Contract, Scope
 from lakehouse.declare.product import OutputPort, Product, Write
@@ -25,7 +27,7 @@ from lakehouse.rules import GateRule, RowRule, gate_rules, row_rules
 from lakehouse.scan import paths, scan
 from lakehouse.schema import evolve, iceberg_schema, partition_spec
 from lakehouse.sources import Rejected
-from lakehouse.store import PortState
+from lakehouse.store import PortState, Publication
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, merge
 from lakehouse.write import Split, partition_value, same_partitions, split, sweep
@@ -111,6 +113,11 @@ class Stage:
         self.publication: str | None = None
         self.deliveries: tuple[str, ...] = ()
 
+    @cached_property
+    def current(self) -> Publication | None:
+        """The publication that this state comes after. The product's lease keeps it the newest."""
+        return self.mesh.store.current(self.product.address)
+
     def write(
         self,
         port: OutputPort,
@@ -179,6 +186,7 @@ class Stage:
     def _staged(self, contract: Contract) -> StagedTable:
         table = load(self.mesh.catalog, contract.address)
         if table is None:
+            ensure_namespace(self.mesh.catalog, contract.address.domain)
             schema = iceberg_schema(contract)
             return stage(self.mesh.catalog, contract.address, None, lambda: (schema, partition_spec(contract, schema)))
         staged = stage(self.mesh.catalog, contract.address, table, lambda: (table.schema(), table.spec()))
@@ -187,9 +195,10 @@ class Stage:
 
     def _carry_edits(self, staged: StagedTable, contract: Contract) -> None:
         """Let compatible edits of the contract travel with this publication; refuse breaking ones with the way out."""
-        before = published_contract(self.mesh, self.product.address, contract.address)
-        if before is None or fingerprint(before) == fingerprint(contract):
+        state = next((s for s in self.current.ports if s.address == contract.address), None) if self.current else None
+        if state is None or state.contract == fingerprint(contract):
             return
+        before = contract_from_json(self.mesh.store.contract(state.contract) or "")
         change = diff(before, contract)
         if change.kind == "breaking":
             raise BreakingChange(
@@ -317,14 +326,6 @@ class Stage:
         gone = ", ".join(literal(b) for b in batches)
         quarantine.put(self._left(quarantine, live, f"batch not in ({gone})"), live, {"lakemesh.run": self.run_id})
         self.ports[port.name].quarantine = quarantine
-
-
-def published_contract(mesh: Mesh, product: Address, port: Address) -> Contract | None:
-    """The contract under which a port was last published."""
-    current = mesh.store.current(product)
-    state = next((s for s in current.ports if s.address == port), None) if current else None
-    body = mesh.store.contract(state.contract) if state else None
-    return contract_from_json(body) if body else None
 
 
 def partition_text(contract: Contract) -> str:

@@ -9,7 +9,7 @@ import gzip
 import io
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -40,16 +40,16 @@ def binary(delivery: Delivery) -> Iterator[IO[bytes]]:
         raise refused(delivery.name, error) from None
 
 
-def local(delivery: Delivery, encoding: str, folder: Path) -> Path:
-    """A local path of the delivery: its own, or that of a copy made in `folder`, in UTF-8 if it is a text in another encoding."""
+def local(delivery: Delivery, encoding: str, folder: Callable[[], Path]) -> Path:
+    """A local path of the delivery: its own, or that of a copy made in `folder()`, in UTF-8 if it is a text in another encoding."""
     if "://" not in delivery.location and encoding == "utf-8":
         return Path(delivery.location)
     name = PurePosixPath(delivery.location).name
     with binary(delivery) as there:
         if encoding == "utf-8":
-            return _copied(there, folder / name)
+            return _copied(there, folder() / name)
         plain = cast("IO[bytes]", gzip.GzipFile(fileobj=there)) if name.endswith(".gz") else there
-        return _recoded(plain, encoding, folder / name.removesuffix(".gz"))
+        return _recoded(plain, encoding, folder() / name.removesuffix(".gz"))
 
 
 def _copied(there: IO[bytes], copy: Path) -> Path:

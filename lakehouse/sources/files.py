@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -59,7 +60,7 @@ class FilesSource:
 
     def _files(self, connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery], scratch: Scratch) -> list[ReadFile]:
         # Each file gets a folder of its own: two deliveries may have the same file name.
-        paths = [(d.name, local(d, self._source.dialect.encoding, scratch.folder(str(n)))) for n, d in enumerate(deliveries)]
+        paths = [(d.name, local(d, self._source.dialect.encoding, partial(scratch.folder, str(n)))) for n, d in enumerate(deliveries)]
         return _OPENERS[self._source.format](connection, paths, self._source, self._expected)
 
 
