@@ -66,7 +66,7 @@ def reachable(mesh: Mesh, product: Address) -> Iterator[str]:
             yield from _of_table(mesh, table)
     for publication in mesh.store.unexpired(product):
         for state in publication.ports:
-            yield from of_manifest_list(mesh, state.manifest_list)
+            yield from mesh.manifests.reached(state.manifest_list)
     for batch in mesh.store.batches(product):
         yield from (f for files in (batch.staged or {}).values() for f in files)
 
@@ -75,16 +75,7 @@ def _of_table(mesh: Mesh, table: Table) -> Iterator[str]:
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
     for snapshot in table.metadata.snapshots:
-        yield from of_manifest_list(mesh, snapshot.manifest_list)
-
-
-def of_manifest_list(mesh: Mesh, manifest_list: str | None) -> Iterator[str]:
-    """A manifest list, its manifests and their data files."""
-    if manifest_list is None:
-        return
-    yield manifest_list
-    yield from (m.manifest_path for m in mesh.manifests.manifests(manifest_list))
-    yield from (f.file_path for f in mesh.manifests.files(manifest_list))
+        yield from mesh.manifests.reached(snapshot.manifest_list)
 
 
 def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
@@ -118,7 +109,7 @@ def _pinned(mesh: Mesh) -> set[str]:
 
 
 def _files(mesh: Mesh, publications: Iterable[Publication]) -> set[str]:
-    return {f for p in publications for s in p.ports for f in of_manifest_list(mesh, s.manifest_list)}
+    return {f for p in publications for s in p.ports for f in mesh.manifests.reached(s.manifest_list)}
 
 
 def _current_files(mesh: Mesh, product: Address) -> Iterator[str]:

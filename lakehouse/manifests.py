@@ -56,6 +56,13 @@ class Manifests:
         """The manifests of a snapshot; empty before the first."""
         return self._list(manifest_list) if manifest_list else ()
 
+    def reached(self, manifest_list: str | None) -> Iterator[str]:
+        """A manifest list, its manifests and their data files: all that a snapshot leads to."""
+        if manifest_list is not None:
+            yield manifest_list
+            yield from (m.manifest_path for m in self.manifests(manifest_list))
+            yield from (f.file_path for f in self.files(manifest_list))
+
     def overlapping(self, manifest_list: str | None, schema: Schema, bounds: Mapping[str, Bounds]) -> tuple[DataFile, ...]:
         """The live files that may hold a row inside all of `bounds`; a file that says nothing of a column may."""
         wanted = [(f.field_id, f.field_type, bounds[f.name]) for f in schema.fields if f.name in bounds]

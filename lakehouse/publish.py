@@ -60,7 +60,7 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
         raise ValueError("a blocked state cannot be published")
     mesh = stage.mesh
     mesh.faults.at("k4")
-    _keep_metadata_short(mesh, stage.tables(), stage.current)
+    gone = _keep_metadata_short(stage)
     id = stage.publication = new_publication_id(facts.at)
     made: list[Publication] = []
 
@@ -83,6 +83,7 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     except Unavailable:
         if mesh.store.publication(id) is None:
             raise
+    _remove_only_reached_by(stage, gone)
     return made[0]
 
 
@@ -163,13 +164,31 @@ def _remove_manifests(mesh: Mesh, table: StagedTable) -> None:
     table.io.delete(table.manifest_list)
 
 
-def _keep_metadata_short(mesh: Mesh, tables: Sequence[StagedTable], current: Publication | None) -> None:
-    """Commits cost more with every snapshot listed: every so often, list the newest only. No file goes here."""
-    if current is None or current.number % mesh.settings.publishing.expire_every:
-        return
-    for table in tables:
-        newest = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)[-SNAPSHOTS_LISTED:]
-        table.expire(s.snapshot_id for s in newest)
+def _keep_metadata_short(stage: Stage) -> list[str]:
+    """Commits cost more with every snapshot listed: every so often, list the newest only; of a quarantine always the last two.
+
+    Gives the manifest lists of quarantines that nothing leads to afterwards. A port's are kept by its publications.
+    """
+    every = stage.mesh.settings.publishing.expire_every
+    if stage.current is not None and stage.current.number % every == 0:
+        for port in stage.ports.values():
+            port.table.expire(_newest(port.table, SNAPSHOTS_LISTED))
+    quarantines = [p.quarantine for p in stage.ports.values() if p.quarantine is not None]
+    return [gone for table in quarantines for gone in table.expire(_newest(table, 2))]
+
+
+def _newest(table: StagedTable, number: int) -> list[int]:
+    return [s.snapshot_id for s in sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)[-number:]]
+
+
+def _remove_only_reached_by(stage: Stage, gone: Sequence[str]) -> None:
+    """Remove what only these manifest lists of quarantines lead to."""
+    manifests = stage.mesh.manifests
+    quarantines = [p.quarantine for p in stage.ports.values() if p.quarantine is not None]
+    listed = [s.manifest_list for table in quarantines for s in table.metadata.snapshots]
+    kept = {f for reached in listed for f in manifests.reached(reached)}
+    for address in {f for reached in gone for f in manifests.reached(reached)} - kept:
+        Path(local_path(address)).unlink(missing_ok=True)
 
 
 def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Committed], current: Publication | None) -> Publication:

@@ -276,7 +276,7 @@ class Stage:
         live = self.mesh.manifests.files(quarantine.manifest_list)
         if self.replayed and live:
             ids = ", ".join(literal(i) for i in sorted(self.replayed))
-            return self._left(quarantine, live, f"id not in ({ids})"), live
+            return self._without(quarantine, live, f"id in ({ids})")
         if staged.mode in ("append", "upsert") or not live:
             return (), ()
         if staged.mode == "overwrite":
@@ -285,12 +285,19 @@ class Stage:
         accepted = f"select ({text})::varchar from {scan(paths(written.accepted), staged.table.schema)}"
         aside = f"select partition from {scan(paths(kept), quarantine.schema)} where partition is not null"
         files = ", ".join(literal(f) for f in ("", *self.deliveries))
-        theirs = f"partition not in ({accepted} union all {aside}) or partition is null and coalesce(file, '') not in ({files})"
-        return self._left(quarantine, live, theirs), live
+        ours = f"partition in ({accepted} union all {aside}) or partition is null and coalesce(file, '') in ({files})"
+        return self._without(quarantine, live, ours)
 
-    def _left(self, quarantine: StagedTable, live: Sequence[DataFile], condition: str) -> tuple[DataFile, ...]:
-        rows = f"(select * from {scan(paths(live), quarantine.schema)} where {condition})"
-        return split(self.connection, rows, quarantine, (), run_id=self.run_id, port=str(quarantine.address)).accepted
+    def _without(
+        self, quarantine: StagedTable, live: tuple[DataFile, ...], condition: str
+    ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+        """The files that come and go when the rows of `condition` leave the quarantine; none when there are no such rows."""
+        kept = scan(paths(live), quarantine.schema)
+        ((leaving,),) = self.connection.execute(f"select count(*) from {kept} where {condition}").fetchall()
+        if not leaving:
+            return (), ()
+        rows = f"(select * from {kept} where ({condition}) is not true)"
+        return split(self.connection, rows, quarantine, (), run_id=self.run_id, port=str(quarantine.address)).accepted, live
 
     # going back and taking away
 
@@ -314,7 +321,7 @@ class Stage:
         quarantine = self._table(contract_of(port))
         live = self.mesh.manifests.files(quarantine.manifest_list)
         gone = ", ".join(literal(i) for i in ids)
-        quarantine.put(self._left(quarantine, live, f"id not in ({gone})"), live, {"lakemesh.run": self.run_id})
+        quarantine.put(*self._without(quarantine, live, f"id in ({gone})"), {"lakemesh.run": self.run_id})
         return quarantine
 
     def forget_quarantined(self, port: OutputPort, batches: Sequence[str]) -> None:
@@ -324,7 +331,7 @@ class Stage:
         quarantine = self._table(contract_of(port.address))
         live = self.mesh.manifests.files(quarantine.manifest_list)
         gone = ", ".join(literal(b) for b in batches)
-        quarantine.put(self._left(quarantine, live, f"batch not in ({gone})"), live, {"lakemesh.run": self.run_id})
+        quarantine.put(*self._without(quarantine, live, f"batch in ({gone})"), {"lakemesh.run": self.run_id})
         self.ports[port.name].quarantine = quarantine
 
 

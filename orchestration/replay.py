@@ -74,7 +74,8 @@ def _replay(
                 _follow(product, port, stage, transform, bound)
             except duckdb.Error as error:
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
-            report = stage.audit(targets(mesh, pins))
+            ports = targets(mesh, pins)
+            report = transform.judged(stage.audit(ports), stage, ports)
             if report.blocked:
                 abandon(stage)
                 return Outcome(batch=batch, result="blocked", report=report)

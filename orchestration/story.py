@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
 from lakehouse.batches import Due, Wanted, due
-from lakehouse.collect import recover
+from lakehouse.collect import expire, recover
 from lakehouse.declare.product import Product
 from lakehouse.diff import fingerprint as fingerprint_of
 from lakehouse.errors import BatchRefused, MeshError, PublishConflict, Unavailable
@@ -104,9 +104,16 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
         for work in _work(run):
             outcome = _until_settled(run, work)
             drop_staged(mesh, work.batch)
+            _expire_history(mesh, outcome.publication)
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
                 return
+
+
+def _expire_history(mesh: Mesh, publication: Publication | None) -> None:
+    """Every so often, let publications outside the promised history go: a bounded history keeps commits quick."""
+    if publication is not None and publication.number % mesh.settings.publishing.expire_every == 0:
+        expire(mesh, publication.product)
 
 
 def _take(run: Run, work: Work) -> Outcome:
