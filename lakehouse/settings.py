@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster")
 
+    def environment(self) -> dict[str, str]:
+        """The environment of a child process that is to work on this mesh, wherever it is started."""
+        mine = {"MESH_ROOT": str(self.root), "MESH_HOME": str(self.home), "DAGSTER_HOME": str(self.dagster_home.resolve())}
+        return {**os.environ, **mine}
+
     @classmethod
     def find(cls, root: Path | None = None, home: Path | None = None, **changes: Any) -> Self:
         """The settings of the mesh at `root` (default `MESH_ROOT`, else the nearest folder upwards with a mesh.toml).

@@ -57,6 +57,7 @@ app.command("init")(make.init)
 app.add_typer(new, name="new")
 app.command("check")(declare.check)
 app.command("test")(declare.examples)
+app.command("plan")(declare.plan)
 app.command("run")(run.run)
 app.command("batches")(account.batches)
 app.command("discard")(account.discard)
@@ -70,6 +71,7 @@ app.command("lineage")(lineage.lineage)
 app.command("maintain")(upkeep.maintain)
 app.command("verify")(upkeep.verify)
 app.command("doctor")(upkeep.doctor)
+app.command("up")(upkeep.up)
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -98,7 +100,8 @@ def main() -> None:
         # the reader has seen enough; stdout must not complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 _FLAGS = ("--json", "-v", "--verbose")

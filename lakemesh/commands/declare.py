@@ -1,4 +1,4 @@
-"""`check`, `test`: is what is declared right, and does it do what its examples say?"""
+"""`check`, `test`, `plan`: is what is declared right, does it do what its examples say, and what would it change?"""
 
 from __future__ import annotations
 
@@ -55,6 +55,29 @@ def examples(context: typer.Context, selection: Selected = None) -> None:
 
     call.answer({"tests": tests}, show)
     raise typer.Exit(int(bool(failed)))
+
+
+def plan(context: typer.Context, selection: Selected = None) -> None:
+    """What a run would change in contracts, and whom it hits."""
+    from dataclasses import asdict
+
+    from lakemesh.planning import plan as planned
+    from lakemesh.render import line, table
+    from lakemesh.selection import products
+
+    call = session(context)
+    with call.open() as mesh:
+        found = [*planned(mesh, products(mesh.declarations, selection))]
+    rows = [(c.address, c.kind, c.impact, c.detail) for c in found]
+
+    def show() -> None:
+        if found:
+            table(("address", "kind", "impact", "detail"), rows)
+        else:
+            line("no contract would change")
+
+    call.answer({"changes": [asdict(c) for c in found]}, show)
+    raise typer.Exit(int(any(c.kind == "breaking" for c in found)))
 
 
 def _of(declarations: Declarations, selection: Sequence[str] | None) -> list[Problem]:

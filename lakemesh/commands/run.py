@@ -23,6 +23,7 @@ def run(
     """Run products now, in dependency order: pin, read, transform, stage, audit, publish. None named: all."""
     from lakehouse.batches import Wanted
     from lakehouse.errors import WrongUse
+    from lakehouse.outbox import Courier
     from lakemesh import runs, selection
     from orchestration.runs import run as run_products
 
@@ -34,6 +35,7 @@ def run(
         products = selection.products(mesh.declarations, selected)
         if batch and len(products) != 1:
             raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
-        done = run_products(mesh, products, wanted, dry=dry_run, told=lambda product: note(f"{product.address} ..."))
+        with Courier(mesh):
+            done = run_products(mesh, products, wanted, dry=dry_run, told=lambda product: note(f"{product.address} ..."))
     call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))
     raise typer.Exit(max((r.exit_code for r in done), default=0))

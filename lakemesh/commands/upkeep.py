@@ -1,6 +1,9 @@
-"""`maintain`, `verify`, `doctor`: keep the state small, prove it whole, and see what the command has to work with."""
+"""`maintain`, `verify`, `doctor`, `up`: keep the state small, prove it whole, see what is there to work with, serve it."""
 
 from __future__ import annotations
+
+import sys
+from typing import Annotated
 
 import typer
 
@@ -70,3 +73,21 @@ def doctor(context: typer.Context) -> None:
     well = all(f.well for f in found)
     call.answer({"ok": well, "findings": document}, lambda: table(("about", "found", "what to do"), rows))
     raise typer.Exit(0 if well else 3)
+
+
+def up(
+    context: typer.Context,
+    *,
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the UI listens.")] = "127.0.0.1:3000",
+) -> None:
+    """Serve the Dagster UI until Ctrl-C."""
+    from lakemesh.render import line
+    from lakemesh.supervisor import Listen, serve
+
+    call = session(context)
+
+    def ready(url: str) -> None:
+        call.answer({"dagster": url}, lambda: line(f"dagster  {url}"))
+        sys.stdout.flush()
+
+    serve(call.settings(), Listen.parse(listen), ready)
