@@ -43,7 +43,9 @@ def alive(lease: Lease, mesh: Mesh) -> bool:
     if lease.holder.host != socket.gethostname():
         return lease.expires > mesh.now()
     try:
-        return abs(psutil.Process(lease.holder.pid).create_time() - lease.holder.started) < 1.0
+        process = psutil.Process(lease.holder.pid)
+        # a process that nobody has waited for yet is listed and dead
+        return abs(process.create_time() - lease.holder.started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
