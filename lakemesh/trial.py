@@ -25,7 +25,8 @@ from lakehouse.rules import GateRule, gate_rules, row_rules
 from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
 from lakemesh.examples import Example, Row, Suite, read
 from lakemesh.matching import difference
-from orchestration.transforms import Bound, Transform, load_transform
+from orchestration.loading import load_transform
+from orchestration.transforms import Bound, Transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

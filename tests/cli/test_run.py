@@ -1,0 +1,122 @@
+"""`mesh run` and what follows: batches, log, quarantine, rollback, verify. The whole way through the command."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import MONDAY, TUESDAY, TWICE, Shop
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_second_run_says_unchanged(shop: Shop):
+    """What is published already is not done again."""
+    (run,) = shop.json("run").json["runs"]
+    assert (run["outcome"], run["publications"]) == ("unchanged", [])
+
+
+def test_a_run_tells_ports_and_rules(declared: Shop):
+    """The JSON of a run has the keys that interface.md promises."""
+    (run,) = declared.json("run").json["runs"]
+    assert run.keys() >= {"run_id", "address", "outcome", "publications", "batches", "rows", "quarantined", "ports", "seconds", "error"}
+    (port,) = run["ports"]
+    assert port.keys() >= {"address", "snapshot_id", "rows", "total_rows", "quarantined", "rules"}
+    assert {"rule", "severity", "scope", "outcome", "failing"} <= port["rules"][0].keys()
+    assert {r["rule"]: r["outcome"] for r in port["rules"]}["order_id_unique"] == "passed"
+
+
+def test_a_dry_run_publishes_nothing(declared: Shop):
+    """--dry-run gives the verdict; readers, batches and log stay as they were."""
+    (run,) = declared.json("run", "--dry-run").json["runs"]
+    assert (run["outcome"], run["publications"]) == ("published", [])
+    assert declared.json("log", "sales.orders").json == {"publications": []}
+    assert declared.json("batches", "sales.orders").json == {"batches": []}
+
+
+def test_a_blocked_batch_is_exit_1_and_later_ones_go_on(shop: Shop):
+    """A batch that breaks the key is rejected with its reason; the next is published, readers see only that."""
+    shop.arrive("again.csv", TWICE)
+    shop.arrive("tuesday.csv", TUESDAY)
+    said = shop.json("run")
+    (run,) = said.json["runs"]
+    assert (said.code, run["outcome"], run["rows"], run["quarantined"]) == (1, "blocked", 1, 1)
+    states = {b["name"]: b["state"] for b in shop.json("batches", "sales.orders").json["batches"]}
+    assert states == {"monday.csv": "published", "again.csv": "rejected", "tuesday.csv": "published"}
+    (rejected,) = shop.json("batches", "sales.orders", "--state", "rejected").json["batches"]
+    assert "order_id_unique" in rejected["reason"]
+    assert shop.json("query", "select count(*) as n from sales.orders").json == [{"n": 3}]
+    staged = shop.json("read", "sales.orders", "--batch", rejected["id"], "--columns", "order_id,amount").json
+    assert staged == [{"order_id": 1, "amount": 9.0}]
+    gone = shop.json("discard", "sales.orders", "--batch", rejected["id"][:8], "--reason", "sent twice").json["batches"][0]
+    assert (gone["state"], gone["reason"]) == ("discarded", "sent twice")
+
+
+def test_the_way_back_for_a_row(shop: Shop):
+    """A quarantined row says rule, reason, file and line; it is replayed in vain, then given up, and the accounts add up."""
+    shop.arrive("tuesday.csv", TUESDAY)
+    assert shop.mesh("run").code == 0
+    (row,) = shop.json("quarantine", "list", "sales.orders").json["rows"]
+    assert (row["rule"], row["origin"], row["line"], row["row"]) == ("type", "source", 3, {"raw": "4,many,2024-01-02T11:00:00Z,"})
+    assert row["file"].endswith("tuesday.csv")
+    assert shop.mesh("quarantine", "discard", "sales.orders").code == 2, "nobody is there to be asked"
+    assert shop.mesh("quarantine", "discard", "sales.orders", "--yes").code == 0
+    assert shop.json("quarantine", "list", "sales.orders").json == {"rows": []}
+    assert shop.json("verify").json == {"ok": True, "findings": []}
+
+
+def test_rollback_names_what_it_withdraws(shop: Shop):
+    """Without --yes and a terminal nothing happens; with it the earlier state is published again, and the batch is withdrawn."""
+    shop.arrive("tuesday.csv", TUESDAY)
+    assert shop.mesh("run").code == 0
+    refused = shop.mesh("rollback", "sales.orders")
+    assert refused.code == 2
+    assert "tuesday.csv" in refused.err
+    assert shop.json("query", "select count(*) as n from sales.orders").json == [{"n": 3}]
+    (run,) = shop.json("rollback", "sales.orders", "--yes").json["runs"]
+    assert run["batches"][0]["outcome"] == "withdrawn"
+    assert shop.json("query", "select count(*) as n from sales.orders").json == [{"n": 2}]
+    kinds = [(p["kind"], p["withdrawn"]) for p in shop.json("log", "sales.orders").json["publications"]]
+    assert kinds == [("rollback", False), ("batch", True), ("batch", False)]
+    assert shop.mesh("run").code == 0
+    assert shop.json("query", "select count(*) as n from sales.orders").json == [{"n": 2}], "it returns only by name"
+
+
+def test_a_reader_downstream_of_a_stopped_product_is_skipped(shop: Shop):
+    """What could not be made keeps those that read it from running, and says so."""
+    reader = shop.root / "domains" / "sales" / "totals"
+    shop.mesh("new", "product", "sales.totals", "--from", str(shop.landing / "monday.csv"))
+    product = (reader / "product.odps.yaml").read_text()
+    source = product[product.index("    customProperties:") : product.index("outputPorts:")]
+    (reader / "product.odps.yaml").write_text(product.replace("name: landed\n" + source, "name: orders\n    contractId: sales.orders\n    version: 1.0.0\n"))
+    shop.arrive("again.csv", TWICE)
+    runs = {r["address"]: r["outcome"] for r in shop.json("run").json["runs"]}
+    assert runs == {"sales.orders": "blocked", "sales.totals": "skipped"}
+
+
+def test_maintain_is_quiet_where_nothing_is_old(shop: Shop):
+    """Upkeep of a fresh product removes nothing that is read."""
+    (kept,) = shop.json("maintain").json["upkeep"]
+    assert (kept["address"], kept["expired"], kept["files_removed"]) == ("sales.orders", [], 0)
+    assert shop.json("read", "sales.orders", "--columns", "order_id").json == [{"order_id": 1}, {"order_id": 2}]
+
+
+def test_plan_tells_new_tightened_and_breaking(shop: Shop):
+    """plan counts the published rows that break a tighter rule, and names a breaking edit; only that is exit 1."""
+    text = shop.contract.read_text()
+    shop.contract.write_text(text.replace("logicalType: number\n", "logicalType: number\n        logicalTypeOptions: {minimum: 2}\n"))
+    said = shop.json("plan")
+    assert said.code == 0
+    assert {c["kind"]: c["impact"] for c in said.json["changes"]}["tightened"] == "1 of 2 published rows break it"
+    shop.contract.write_text(text.replace("logicalType: number\n", "logicalType: string\n"))
+    said = shop.json("plan")
+    assert (said.code, [c["kind"] for c in said.json["changes"]]) == (1, ["breaking"])
+    shop.contract.write_text(text)
+    assert shop.json("plan").json == {"changes": []}
+
+
+def test_new_content_under_a_known_name_is_refused(shop: Shop):
+    """An append port takes no second content for a published path: blocked, with the way out."""
+    shop.arrive("monday.csv", MONDAY + "9,1.0,2024-01-01T10:00:00Z,\n")
+    (run,) = shop.json("run").json["runs"]
+    assert run["outcome"] == "blocked"
+    assert "rollback" in run["error"]["hint"]
