@@ -31,8 +31,9 @@ from lakehouse.stage import Stage
 from lakehouse.store import Batch, Connection
 from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
 from orchestration.inputs import Inputs, wanted
+from orchestration.loading import load_transform
 from orchestration.story import Outcome, Request, targets
-from orchestration.transforms import Bound, Transform, failure, load_transform
+from orchestration.transforms import Bound, Transform, failure
 
 
 def replay(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], request: Request) -> Iterator[Outcome]:

@@ -31,8 +31,9 @@ from lakehouse.sources import open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Pin, Publication
 from orchestration.inputs import Inputs, wanted
+from orchestration.loading import load_transform
 from orchestration.telling import Told, tell
-from orchestration.transforms import Bound, Transform, failure, load_transform
+from orchestration.transforms import Bound, Transform, failure
 
 Result = Literal["published", "unchanged", "blocked", "failed"]
 

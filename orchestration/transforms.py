@@ -20,9 +20,8 @@ import duckdb
 from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.engines import reading_connection, to_frame, to_relation
-from lakehouse.errors import MeshError, TransformFailed, WrongUse
+from lakehouse.errors import MeshError, TransformFailed
 from lakehouse.gate import GateReport
-from lakehouse.mesh import Mesh
 from lakehouse.stage import Stage
 
 
@@ -98,16 +97,8 @@ class PythonTransform:
         return to_frame(annotation, connection, bound.relation(name), limit_rows=bound.limit_rows)
 
 
-def load_transform(mesh: Mesh, product: Product) -> Transform:
-    """The transform of a product; TransformFailed when its module cannot be imported."""
-    if product.models:
-        from orchestration.dbt import DbtTransform
-
-        return DbtTransform.load(mesh, product)
-    if product.asset:
-        raise WrongUse(f"{product.address} is made by a hand-written asset, outside of a run", hint=f"mesh run {product.address}")
-    if not product.functions:
-        return PassThrough(input_port=product.inputs[0].name)
+def load_python(product: Product) -> PythonTransform:
+    """The functions of a product's transform.py; TransformFailed when it cannot be imported."""
     path = product.folder / "transform.py"
     module = _import(path)
     functions = {name: getattr(module, name) for name in product.functions}
