@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--json]`: run one benchmark, or list them. A benchmark is a module with `run() -> dict`."""
+"""`python -m benchmarks NAME [--json]`: run one benchmark, or list them. A benchmark is a function that gives its figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import json
 from importlib import import_module
 
 REGISTRY = {
-    "p8": "benchmarks.p8_gate",
+    "p1": "benchmarks.p1_batch:run",
+    "p1-small": "benchmarks.p1_batch:run_small",
+    "p2": "benchmarks.p2_increment:run",
+    "p2-full": "benchmarks.p2_increment:run_full",
+    "p8": "benchmarks.p8_gate:run",
 }
 
 
@@ -16,7 +20,8 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(REGISTRY), type=str.lower)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
-    figures = import_module(REGISTRY[arguments.name]).run()
+    module, _, function = REGISTRY[arguments.name].partition(":")
+    figures = getattr(import_module(module), function)()
     print(json.dumps(figures) if arguments.json else "\n".join(_lines(figures)))
 
 

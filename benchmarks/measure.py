@@ -12,7 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+from lakehouse.declare import load
+from lakehouse.mesh import Mesh
+from lakehouse.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,13 @@ class Cost:
 
     wall_ms: float
     cpu_ms: float
+
+
+def opened(root: Path, runner: str) -> Mesh:
+    """The mesh at `root` with a real clock and the check runner named."""
+    declarations = load(root)
+    declarations.raise_errors()
+    return Mesh.open(Settings.find(root, root / ".mesh", checks={"runner": runner}), declarations)
 
 
 def interleaved(routes: Mapping[str, Callable[[], object]], *, rounds: int = 5, warmup: int = 1) -> dict[str, Cost]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 from pyiceberg.table import Table
 
+from benchmarks.measure import opened
 from lakehouse.address import Address
 from lakehouse.catalogs import ensure_namespace, open_catalog
 from lakehouse.commit import PROPERTIES
@@ -149,7 +150,7 @@ def _mesh(root: Path, runner: str) -> Iterator[Mesh]:
     folder = MeshFolder(root)
     folder.product(str(READINGS), columns=COLUMNS, key=["id"])
     folder.landing(str(READINGS)).mkdir(parents=True)
-    with Mesh.open(Settings.find(root, root / ".mesh", checks={"runner": runner})) as mesh:
+    with opened(root, runner) as mesh:
         yield mesh
 
 

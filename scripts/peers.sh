@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the environments of the standards' own command lines, for the tests that ask them about our files.
+# Makes the environments of other programs: the standards' own command lines, for the tests that ask them about our files,
+# and what the benchmarks need beside us.
 # Each stands alone in .peers/: their pins are not ours. Usage: scripts/peers.sh
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,3 +12,5 @@ make_peer() { # NAME REQUIREMENT
 
 make_peer dataproduct "dataproduct-cli==0.3.2"
 make_peer datacontract "datacontract-cli==1.2.8"
+make_peer tpchgen "tpchgen-cli==4.0.0"
+make_peer dlt "dlt[pyiceberg]==1.31.0"
