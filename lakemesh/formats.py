@@ -1,6 +1,6 @@
 """Rows in the form that was asked for: a table for people, CSV, JSON, Parquet or Arrow for programs; to stdout or a file.
 
-A file appears whole or not at all.
+What is written appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -48,7 +48,19 @@ def write(answer: Answer, form: Format, output: Path | None) -> int:
     """Write the rows; say how many they were."""
     writer = _WRITERS[form]
     with told():
-        return writer(answer, sys.stdout) if output is None else _to_file(answer, writer, output)
+        return _to_stdout(answer, writer) if output is None else _to_file(answer, writer, output)
+
+
+def _to_stdout(answer: Answer, writer: Writer) -> int:
+    """Whole or not at all, too: a query may fail at its last row, and half a document is none."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as file:
+        rows = writer(answer, file)
+        file.flush()
+        file.buffer.seek(0)
+        sys.stdout.flush()
+        shutil.copyfileobj(file.buffer, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    return rows
 
 
 def _to_file(answer: Answer, writer: Writer, output: Path) -> int:
@@ -101,13 +113,10 @@ def _parquet(answer: Answer, file: TextIO) -> int:
 
     reader = answer.relation.to_arrow_reader(100_000)
     count = 0
-    with tempfile.TemporaryFile() as whole:  # a pipe has no position, which the format needs
-        with pq.ParquetWriter(whole, reader.schema, compression="zstd") as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-                count += batch.num_rows
-        whole.seek(0)
-        shutil.copyfileobj(whole, file.buffer)
+    with pq.ParquetWriter(file.buffer, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            count += batch.num_rows
     return count
 
 
