@@ -3,7 +3,8 @@
 What happens inside is `story.py`; here it is told to Dagster. Next: `events.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -15,13 +16,19 @@ from lakehouse.mesh import Mesh
 from orchestration import events
 from orchestration.keys import Opened, key_of
 from orchestration.specs import SpecWriter
-from orchestration.story import Outcome, Request, run_product
-
-Heard = Callable[[Outcome], None]
+from orchestration.story import Made, Outcome, Request, run_product
 
 
-def product_asset(product: Product, write: SpecWriter, opened: Opened, heard: Heard = lambda _: None) -> dg.AssetsDefinition:
-    """The multi-asset of a product. `opened` gives the mesh for a run, `heard` is told of each batch's outcome."""
+@dataclass(slots=True)
+class Heard:
+    """What a caller in the same process hears of a run: each batch's outcome, or what stopped the run as a whole."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    error: MeshError | None = None
+
+
+def product_asset(product: Product, write: SpecWriter, opened: Opened, heard: Heard | None = None) -> dg.AssetsDefinition:
+    """The multi-asset of a product. `opened` gives the mesh for a run, `heard` is told what became of it."""
     daily = write.partitions(product) is not None
 
     @dg.multi_asset(
@@ -32,71 +39,72 @@ def product_asset(product: Product, write: SpecWriter, opened: Opened, heard: He
         backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
     )
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        told = heard or Heard()
         with opened() as mesh:
-            outcomes = []
-            for outcome in _taken(mesh, product, _request(context)):
-                heard(outcome)
+            for outcome in taken(mesh, product, request_of(context.run, _days(context)), told):
                 context.log.info(_sentence(outcome))
-                outcomes.append(outcome)
-            yield from _report(context, mesh, product, outcomes, daily=daily)
-        _fail_when_stopped(outcomes)
+            yield from _report(context, mesh, product, told.outcomes, daily=daily)
+        fail_when_stopped(told.outcomes)
 
     return run
 
 
-def tags_of(wanted: Wanted) -> dict[str, str]:
-    """What a run was asked to take, as tags of the run."""
+def tags_of(wanted: Wanted, *, dry: bool = False) -> dict[str, str]:
+    """What a run was asked for, as tags of the run."""
     found = {
         "mesh/batch": wanted.batch,
         "mesh/first": wanted.first,
         "mesh/last": wanted.last,
         "mesh/force": "true" if wanted.force else None,
+        "mesh/dry": "true" if dry else None,
     }
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _request(context: dg.AssetExecutionContext) -> Request:
-    tags = context.run.tags
-    days = _days(context)
+def request_of(run: dg.DagsterRun, days: dg.PartitionKeyRange | None = None) -> Request:
+    """What a run was asked for, by its tags or its partitions."""
     wanted = Wanted(
-        batch=tags.get("mesh/batch"),
-        first=days.start if days else tags.get("mesh/first"),
-        last=days.end if days else tags.get("mesh/last"),
-        force="mesh/force" in tags,
+        batch=run.tags.get("mesh/batch"),
+        first=days.start if days else run.tags.get("mesh/first"),
+        last=days.end if days else run.tags.get("mesh/last"),
+        force="mesh/force" in run.tags,
     )
-    return Request(run_id=context.run.run_id, job=context.job_name, wanted=wanted)
+    return Request(run_id=run.run_id, job=run.job_name, wanted=wanted, dry="mesh/dry" in run.tags)
 
 
 def _days(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
     return context.partition_key_range if context.has_partition_key_range or context.has_partition_key else None
 
 
-def _taken(mesh: Mesh, product: Product, request: Request) -> Iterator[Outcome]:
+def taken(mesh: Mesh, product: Product, request: Request, heard: Heard, made: Made | None = None) -> Iterator[Outcome]:
     """The run's outcomes. What stops a run as a whole is worth another try only when the world was in the way."""
     try:
-        yield from run_product(mesh, product, request)
+        for outcome in run_product(mesh, product, request, made):
+            heard.outcomes.append(outcome)
+            yield outcome
     except MeshError as error:
+        heard.error = error
         raise dg.Failure(str(error), allow_retries=isinstance(error, Unavailable)) from error
 
 
 def _report(context: dg.AssetExecutionContext, mesh: Mesh, product: Product, outcomes: Sequence[Outcome], *, daily: bool) -> Iterator[Any]:
     """Results of the selected checks, then what was published or that nothing was."""
-    yield from events.check_results(outcomes, [*context.selected_asset_check_keys])
+    yield from events.check_results([o.report for o in outcomes if o.report], [*context.selected_asset_check_keys])
     published = [o for o in outcomes if o.result == "published"]
     stopped = any(o.result in ("blocked", "failed") for o in outcomes)
     for port in product.outputs:
         if key_of(port.address) not in context.selected_asset_keys:
             continue
-        for event in events.by_day(mesh, port, published) if daily else ():
+        for event in events.by_day(port, published) if daily else ():
             context.log_event(event)
         # a result of a run of days would count for each of them, with a delivery or without
         if published and not _days(context):
-            yield events.materialized(mesh, port, published)
+            yield events.materialized(port, published)
         elif not published and not stopped:
             context.log_event(events.unchanged(product, port, mesh.store.current(product.address)))
 
 
-def _fail_when_stopped(outcomes: Sequence[Outcome]) -> None:
+def fail_when_stopped(outcomes: Sequence[Outcome]) -> None:
     """Fail for what was not published; what was published stays so."""
     stopped = [o for o in outcomes if o.result in ("blocked", "failed")]
     if stopped:

@@ -6,7 +6,6 @@ A mistake in one domain's declarations keeps only that domain's location from lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +18,9 @@ from lakehouse.mesh import Mesh
 from lakehouse.settings import Settings
 from orchestration import automation
 from orchestration.arrivals import arrivals
-from orchestration.assets import product_asset
+from orchestration.assets import Heard, product_asset
+from orchestration.extra import hand_written
+from orchestration.keys import Opened
 from orchestration.specs import SpecWriter
 from orchestration.upkeep import upkeep
 
@@ -30,25 +31,22 @@ def build_definitions(file: str) -> dg.Definitions:
     settings = Settings.find(_root_above(folder))
     declarations = load(settings.root)
     raise_errors_of(declarations, folder.name)
-    return domain_definitions(settings, declarations, folder.name)
+    return domain_definitions(declarations, folder.name, lambda: Mesh.open(settings, declarations))
 
 
-def domain_definitions(settings: Settings, declarations: Declarations, domain: str) -> dg.Definitions:
+def domain_definitions(declarations: Declarations, domain: str, opened: Opened, heard: Heard | None = None) -> dg.Definitions:
     """What Dagster is to know of a domain: its products, and the ports of others that they read as stubs."""
-
-    def opened() -> AbstractContextManager[Mesh]:
-        return Mesh.open(settings, declarations)
-
     products = [p for a, p in declarations.products.items() if a.domain == domain]
     write = SpecWriter(declarations)
-    assets = [product_asset(product, write, opened) for product in products]
+    assets = [product_asset(product, write, opened, heard) for product in products if not product.asset]
     looking = arrivals(products, opened)
     context = declarations.domains[domain]
-    return dg.Definitions(
+    ours = dg.Definitions(
         assets=[*assets, *_stubs(declarations, products, write)],
         schedules=[*automation.schedules(context, products), upkeep(context, products, opened)],
         sensors=[automation.following(), *([looking] if looking else [])],
     )
+    return dg.Definitions.merge(ours, hand_written(declarations, domain, opened, heard))
 
 
 def raise_errors_of(declarations: Declarations, domain: str) -> None:

@@ -13,8 +13,7 @@ import dagster as dg
 
 from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort, Product
-from lakehouse.gate import RuleResult
-from lakehouse.mesh import Mesh
+from lakehouse.gate import GateReport, RuleResult
 from lakehouse.store import Publication
 from orchestration.keys import key_of
 from orchestration.specs import DBT_TESTS
@@ -24,9 +23,9 @@ DATA_VERSION = "dagster/data_version"
 SAMPLES = 5
 
 
-def check_results(outcomes: Sequence[Outcome], declared: Sequence[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckResult]:
+def check_results(reports: Sequence[GateReport], declared: Sequence[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckResult]:
     """One result for each declared rule of each port that was judged, over all batches of the run."""
-    judged = [(p.address, r) for o in outcomes if o.report for p in o.report.ports for r in p.rules]
+    judged = [(p.address, r) for report in reports for p in report.ports for r in p.rules]
     for address in dict.fromkeys(a for a, _ in judged):
         found = [r for a, r in judged if a == address]
         names = {c.name for c in declared if c.asset_key == key_of(address)}
@@ -58,13 +57,13 @@ def _measured(results: Sequence[RuleResult], failed: Sequence[RuleResult]) -> di
     return found | ({"sample": dg.JsonMetadataValue(sample)} if sample else {})
 
 
-def materialized(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
+def materialized(port: OutputPort, outcomes: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
     """What was published of a port by a run, as it stands after the last of its publications."""
     version = dg.DataVersion(_publication(outcomes).id)
-    return dg.MaterializeResult(asset_key=key_of(port.address), metadata=_metadata(mesh, port, outcomes), data_version=version)
+    return dg.MaterializeResult(asset_key=key_of(port.address), metadata=metadata(port, outcomes), data_version=version)
 
 
-def by_day(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> Iterator[dg.AssetMaterialization]:
+def by_day(port: OutputPort, outcomes: Sequence[Outcome]) -> Iterator[dg.AssetMaterialization]:
     """A materialization for each day that was published."""
 
     def day(outcome: Outcome) -> str:
@@ -74,7 +73,7 @@ def by_day(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> Iterato
         last = [*group]
         if partition:
             yield dg.AssetMaterialization(
-                key_of(port.address), metadata=_metadata(mesh, port, last), partition=partition, tags={DATA_VERSION: _publication(last).id}
+                key_of(port.address), metadata=metadata(port, last), partition=partition, tags={DATA_VERSION: _publication(last).id}
             )
 
 
@@ -96,7 +95,8 @@ def _publication(outcomes: Sequence[Outcome]) -> Publication:
     return found
 
 
-def _metadata(mesh: Mesh, port: OutputPort, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def metadata(port: OutputPort, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What a publication is, and what these outcomes brought to it."""
     publication = _publication(outcomes)
     state = publication.port(port.address)
     reports = [p for o in outcomes if o.report for p in o.report.ports if p.address == port.address]

@@ -16,11 +16,12 @@ import dagster as dg
 
 from lakehouse.batches import Wanted
 from lakehouse.declare.product import Product
-from lakehouse.errors import MeshError
+from lakehouse.errors import MeshError, TransformFailed
 from lakehouse.mesh import Mesh
 from lakehouse.store import Publication
-from orchestration.assets import product_asset, tags_of
+from orchestration.assets import Heard, product_asset, tags_of
 from orchestration.instance import open_instance
+from orchestration.keys import keys_of
 from orchestration.specs import SpecWriter
 from orchestration.story import Outcome, Request, run_product
 
@@ -89,27 +90,61 @@ def _waits(mesh: Mesh, product: Product, done: Sequence[ProductRun]) -> bool:
 
 
 def _run(mesh: Mesh, product: Product, wanted: Wanted, instance: dg.DagsterInstance | None) -> ProductRun:
-    run_id, started = str(uuid.uuid4()), time.monotonic()
-    outcomes: list[Outcome] = []
-    error: MeshError | None = None
-    try:
-        if instance is None:
-            outcomes.extend(run_product(mesh, product, Request(run_id=run_id, wanted=wanted, dry=True)))
-        else:
-            _recorded(mesh, product, wanted, instance, run_id, outcomes.append)
-    except MeshError as stopped:
-        error = stopped
-    return ProductRun(run_id=run_id, product=product, outcomes=tuple(outcomes), seconds=round(time.monotonic() - started, 3), error=error)
+    run_id, started, heard = str(uuid.uuid4()), time.monotonic(), Heard()
+    if instance is None and not product.asset:
+        _dry(mesh, product, Request(run_id=run_id, wanted=wanted, dry=True), heard)
+    else:
+        _in_dagster(mesh, product, wanted, instance, run_id, heard)
+    return ProductRun(
+        run_id=run_id,
+        product=product,
+        outcomes=tuple(heard.outcomes),
+        seconds=round(time.monotonic() - started, 3),
+        error=heard.error,
+    )
 
 
-def _recorded(
-    mesh: Mesh, product: Product, wanted: Wanted, instance: dg.DagsterInstance, run_id: str, heard: Callable[[Outcome], None]
-) -> None:
-    """A run of one product in Dagster; raises the MeshError that stopped it as a whole."""
-    asset = product_asset(product, SpecWriter(mesh.declarations), lambda: nullcontext(mesh), heard)
-    job = dg.Definitions(assets=[asset]).resolve_implicit_global_asset_job_def()
+def _dry(mesh: Mesh, product: Product, request: Request, heard: Heard) -> None:
     try:
-        job.execute_in_process(instance=instance, run_id=run_id, tags=tags_of(wanted), run_config=QUIET)
-    except dg.Failure as failure:
-        if isinstance(failure.__cause__, MeshError):
-            raise failure.__cause__ from None
+        heard.outcomes.extend(run_product(mesh, product, request))
+    except MeshError as error:
+        heard.error = error
+
+
+def _in_dagster(mesh: Mesh, product: Product, wanted: Wanted, instance: dg.DagsterInstance | None, run_id: str, heard: Heard) -> None:
+    """A run of one product; without an instance, a dry one that nobody remembers: a hand-written asset runs in Dagster only."""
+    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as remembered:
+        result = _job(mesh, product, heard).execute_in_process(
+            instance=remembered,
+            run_id=run_id,
+            asset_selection=keys_of(product),
+            tags=tags_of(wanted, dry=instance is None),
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+    stopped = heard.error or any(o.result in ("blocked", "failed") for o in heard.outcomes)
+    if not result.success and not stopped:
+        heard.error = _crash(product, result)
+
+
+def _job(mesh: Mesh, product: Product, heard: Heard) -> dg.JobDefinition:
+    """A job that holds the product, and little else where it can."""
+
+    def opened() -> AbstractContextManager[Mesh]:
+        return nullcontext(mesh)
+
+    if product.asset:
+        from orchestration.build import domain_definitions
+
+        return domain_definitions(mesh.declarations, product.address.domain, opened, heard).resolve_implicit_global_asset_job_def()
+    asset = product_asset(product, SpecWriter(mesh.declarations), opened, heard)
+    return dg.Definitions(assets=[asset]).resolve_implicit_global_asset_job_def()
+
+
+def _crash(product: Product, result: dg.ExecuteInProcessResult) -> MeshError:
+    """What a run ended with that no part of the platform expected: code of a hand-written asset, as a rule."""
+    errors = [e.step_failure_data.error for e in result.get_step_failure_events()]
+    error = next((e for e in errors if e), None)
+    cause = error.cause or error if error else None
+    what = cause.message.strip() if cause else "the run failed"
+    return TransformFailed(what, place=str(product.address), hint=f"Dagster has the whole story: run {result.run_id}")

@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lakehouse.testing import MeshFolder
+from lakehouse.testing import MeshFolder, Property
 from orchestration.build import build_definitions
 
-DAY = {"day": "date", "id": "integer", "amount": {"logicalType": "number", "required": True}}
+DAY: dict[str, Property] = {"day": "date", "id": "integer", "amount": {"logicalType": "number", "required": True}}
 REVENUE = """
     import duckdb
 
