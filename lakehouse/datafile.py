@@ -22,6 +22,8 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.types import StringType
 
+from lakehouse.scan import local_address
+
 _UNKNOWN = -1
 """The field id given here to columns that the table does not know, such as a split's notes on a row."""
 
@@ -40,7 +42,7 @@ def data_file(path: Path, metadata: TableMetadata) -> DataFile:
     statistics.column_sizes.pop(_UNKNOWN, None)
     described = DataFile.from_args(
         content=DataFileContent.DATA,
-        file_path=path.as_uri(),
+        file_path=local_address(path),
         file_format=FileFormat.PARQUET,
         partition=statistics.partition(spec, schema),
         file_size_in_bytes=path.stat().st_size,

@@ -7,7 +7,7 @@ it could get here, because DuckDB's field-id map does not reach inside. Next: `r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import unquote, urlparse
+from pathlib import Path
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
@@ -33,10 +33,17 @@ def paths(files: Sequence[DataFile]) -> list[str]:
     return [f.file_path for f in files]
 
 
+LOCAL = "file://"
+
+
 def local_path(address: str) -> str:
     """A `file://` address as a path; other addresses as they are."""
-    parsed = urlparse(address)
-    return unquote(parsed.path) if parsed.scheme == "file" else address
+    return address.removeprefix(LOCAL)
+
+
+def local_address(path: Path) -> str:
+    """A path as Iceberg writes it: in plain letters, because its readers do not decode `%3D`."""
+    return f"{LOCAL}{path}"
 
 
 def field_ids(schema: Schema) -> str:

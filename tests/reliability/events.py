@@ -17,7 +17,7 @@ TRANSFORM = """
         return landed
 
     def events_daily(events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        return events.aggregate("day, count(*) as events", "day")
+        return events.aggregate("day, count(*) as number", "day")
 """
 
 
@@ -33,13 +33,13 @@ def declare(root: Path, product: str = EVENTS) -> MeshFolder:
         siblings=[
             Port(
                 name=f"{name}_daily",
-                columns={"day": "date", "events": "integer"},
+                columns={"day": "date", "number": "integer"},
                 key=["day"],
                 partitions={"day": "identity"},
                 write="overwrite_partitions",
             )
         ],
-        transform=TRANSFORM.replace("events_daily", f"{name}_daily").replace("def events(", f"def {name}("),
+        transform=TRANSFORM.replace("events", name),
     )
     return folder
 
@@ -62,7 +62,7 @@ def losses(home: Path, good: set[int], product: str = EVENTS) -> list[str]:
     problems += [f"unaudited: row {i}" for i in sorted(ids.keys() - expected)]
     problems += [f"doubled: row {i}, {n} times" for i, n in ids.items() if n != 1]
     days = Counter(r["day"] for r in rows)
-    counted = {r["day"]: r["events"] for r in witness.rows(f"{product}_daily")}
+    counted = {r["day"]: r["number"] for r in witness.rows(f"{product}_daily")}
     if days != Counter(counted):
         problems.append(f"the two ports differ: {dict(days)} and {counted}")
     aside = Counter(r["row"] for r in witness.rows(f"{product}__quarantine"))

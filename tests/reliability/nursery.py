@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -58,10 +59,21 @@ class Nursery:
         self._process.stdout.close()
 
     def run(self, *jobs: Job) -> list[Ending]:
-        """Run all jobs at the same time, each in a child of its own."""
+        """Run all jobs at the same time, each in a child of its own, and wait for them."""
+        self.start(*jobs)
+        return self.endings()
+
+    def start(self, *jobs: Job) -> None:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         print(json.dumps([asdict(j) for j in jobs]), file=self._process.stdin, flush=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job that was started still runs."""
+        return not select.select([self._process.stdout], [], [], 0)[0]
+
+    def endings(self) -> list[Ending]:
+        assert self._process.stdout is not None
         answer = json.loads(self._process.stdout.readline())
         return [Ending(killed=a["killed"], results=tuple(a["results"]), error=a["error"]) for a in answer]
 

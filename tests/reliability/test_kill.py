@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from tests.reliability.witness import Witness
 
 PASSED = {"k1": 8, "k2": 4, "k3": 8, "k4": 3, "k5": 8, "k6": 3, "k7": 3, "k8": 3, "k9": 1, "k10": 8, "k11": 9}
 """How often four deliveries pass each point: twice for two ports, thrice for the three tables of a publication, of which one is blocked."""
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as started:
-        yield started
 
 
 def trial(nursery: Nursery, root: Path, faults: list[str]) -> list[str]:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import PyArrowFileIO
@@ -126,7 +125,7 @@ class Witness:
 
 
 def path(address: str) -> str:
-    return unquote(urlparse(address).path)
+    return address.removeprefix("file://")
 
 
 def _blocked(report: dict[str, Any]) -> bool:

@@ -1,0 +1,111 @@
+"""What happens when main moves under a staged state, or nobody knows whether a commit went through."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lakehouse.address import Address
+from lakehouse.errors import Unavailable
+from lakehouse.faults import Faults
+from lakehouse.mesh import Mesh
+from lakehouse.publish import Circumstances, publish
+from lakehouse.stage import Stage
+from lakehouse.testing import MeshFolder, Property
+from orchestration.story import Outcome, Request, run_product
+from tests.reliability.witness import Witness
+
+ORDERS = Address("shop", "orders")
+COLUMNS: dict[str, Property] = {"id": "integer", "amount": "number"}
+
+
+@dataclass(slots=True)
+class Meanwhile(Faults):
+    """Does something when a point is passed for the first time, instead of dying."""
+
+    act: Callable[[], object] = field(kw_only=True)
+
+    def at(self, point: str) -> None:
+        if point == self.point and not self._passed:
+            self._passed = 1
+            self.act()
+
+
+@pytest.fixture
+def orders(tmp_path) -> MeshFolder:
+    folder = MeshFolder(tmp_path)
+    folder.product("shop.orders", columns=COLUMNS, key=["id"])
+    folder.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}])
+    with folder.open() as mesh:
+        run(mesh)
+    folder.deliver("shop.orders", "2.csv", [{"id": 2, "amount": 2}])
+    return folder
+
+
+def run(mesh: Mesh) -> list[Outcome]:
+    return list(run_product(mesh, mesh.product(ORDERS), Request(run_id="00000000-0000-4000-8000-000000000001")))
+
+
+def intrude(folder: MeshFolder, id: int) -> None:
+    """Publish a row without asking for the product's lease."""
+    with folder.open() as mesh, mesh.connection() as connection:
+        stage = Stage(mesh, mesh.product(ORDERS), "intruder", connection, "intruder")
+        stage.write(stage.product.main, f"(select {id}::bigint as id, 9.0::double as amount)")
+        facts = Circumstances(kind="replay", at=mesh.now(), code_version="", fingerprint="", inputs={}, batches=[])
+        publish(stage, stage.audit({}), facts)
+
+
+def ids(folder: MeshFolder) -> list[int]:
+    return sorted(r["id"] for r in Witness(folder.root / ".mesh").rows("shop.orders"))
+
+
+def test_a_state_whose_base_has_moved_is_staged_and_judged_again(orders: MeshFolder):
+    """Somebody published in between: both publications are there, nothing is lost, and no file is left of the first try."""
+    with orders.open() as mesh:
+        mesh.faults = Meanwhile(point="k4", act=lambda: intrude(orders, 7))
+        (outcome,) = run(mesh)
+    assert outcome.result == "published"
+    assert ids(orders) == [1, 2, 7]
+    assert [p for p in Witness(orders.root / ".mesh").problems() if "told" not in p] == []
+
+
+def test_what_came_in_between_counts_in_the_second_verdict(orders: MeshFolder):
+    """The intruder brought the same key: the state that passed before is judged again, and blocked."""
+    with orders.open() as mesh:
+        mesh.faults = Meanwhile(point="k4", act=lambda: intrude(orders, 2))
+        (outcome,) = run(mesh)
+    assert outcome.result == "blocked"
+    assert ids(orders) == [1, 2]
+    assert [p for p in Witness(orders.root / ".mesh").problems() if "told" not in p] == []
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_an_unknown_outcome_is_looked_up_and_never_guessed(orders: MeshFolder, *, landed: bool):
+    """The database fails at COMMIT: if the publication is there it happened, files and all; if not, none of it did."""
+    with orders.open() as mesh:
+        mesh.faults = Meanwhile(point="k7", act=lambda: _fail_next_commit(mesh, landed=landed))
+        if landed:
+            assert [o.result for o in run(mesh)] == ["published"]
+        else:
+            with pytest.raises(Unavailable):
+                run(mesh)
+    assert ids(orders) == ([1, 2] if landed else [1])
+    with orders.open() as mesh:
+        run(mesh)
+    assert ids(orders) == [1, 2]
+
+
+def _fail_next_commit(mesh: Mesh, *, landed: bool) -> None:
+    dialect: Any = mesh.store.engine.dialect
+    commit = dialect.do_commit
+
+    def fail(connection: Any) -> None:
+        dialect.do_commit = commit
+        commit(connection) if landed else connection.rollback()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    dialect.do_commit = fail
