@@ -23,7 +23,11 @@ ROOT = Path(__file__).parents[2]
 
 def transform(product: str) -> ModuleType:
     """A product's functions, loaded by path as the platform does."""
-    spec = spec_from_file_location(product.replace("/", "_"), ROOT / "domains" / product / "transform.py")
+    return _module(ROOT / "domains" / product / "transform.py")
+
+
+def _module(path: Path) -> ModuleType:
+    spec = spec_from_file_location("_".join(path.parts[-3:]).removesuffix(".py"), path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -70,6 +74,8 @@ def _source_aligned(connection: duckdb.DuckDBPyConnection) -> None:
 def _consumer_aligned(connection: duckdb.DuckDBPyConnection) -> None:
     inputs = [connection.table(name).pl().lazy() for name in ("operations.flights", "weather.observations", "fleet.aircraft")]
     _keep(connection, "punctuality.delays", transform("punctuality/delays").delays(*inputs).collect().to_arrow())
+    routes = _module(ROOT / "domains/network/extra.py").routes
+    _keep(connection, "network.routes", routes(inputs[0]).collect().to_arrow())
     model = ROOT / "dbt/models/punctuality/carrier_ranking/punctuality__carrier_ranking.sql"
     ranking = re.sub(r"\{\{ source\('(\w+)', '(\w+)'\) \}\}", r"\1.\2", model.read_text())
     connection.execute(f"create table punctuality.carrier_ranking as {ranking}")
