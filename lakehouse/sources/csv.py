@@ -69,12 +69,19 @@ def open_csv(name: str, path: Path, dialect: Dialect, contract: Contract) -> Csv
     return CsvFile(name=name, path=path, dialect=dialect, contract=contract, matched=matched)
 
 
-def _query(file: CsvFile) -> str:
+def clean_rows(file: CsvFile, counter: str, rejects: str) -> str:
+    """A query of the rows that can be read. A sequence counts those with a wrong cell, a table takes those that are no rows."""
+    kept = f", rejects_table = {literal(rejects)}, rejects_scan = {literal(rejects + '_scan')}"
+    # only rows with a wrong cell come to the sequence, which is never negative
+    return f"FROM ({_query(file, kept)}) WHERE CASE WHEN {WRONG} = 0 THEN true ELSE nextval({literal(counter)}) < 0 END"
+
+
+def _query(file: CsvFile, options: str = "") -> str:
     """Cast in a query of its own, so that the conditions on a value do not cast again."""
     cells, columns = _cells(file), file.contract.columns
     values = ", ".join(f"v{n} AS {quote(column.name)}" for n, column in enumerate(columns))
     casts = ", ".join(f"{c.value} AS v{n}" for n, c in enumerate(cells))
-    return f"SELECT {values}, {wrong_column(cells)} FROM (SELECT *, {casts} FROM {_table(file)})"
+    return f"SELECT {values}, {wrong_column(cells)} FROM (SELECT *, {casts} FROM {_table(file, options)})"
 
 
 def _cells(file: CsvFile) -> Sequence[Cell]:
@@ -83,14 +90,14 @@ def _cells(file: CsvFile) -> Sequence[Cell]:
     return [cell(f"c{position}", column.type, formats, alias=f"v{n}") for n, (position, column) in enumerate(pairs)]
 
 
-def _table(file: CsvFile) -> str:
+def _table(file: CsvFile, options: str) -> str:
     dialect = file.dialect
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(file.matched.width))
     nulls = ", ".join(literal(text) for text in dialect.nulls)
     return (
         f"read_csv([{literal(str(file.path))}], columns = {{{columns}}}, auto_detect = false, strict_mode = true, null_padding = false, "
         f"header = {str(dialect.header).lower()}, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, "
-        f"escape = {literal(dialect.escape)}, nullstr = [{nulls}], skip = {dialect.skip}, store_rejects = true)"
+        f"escape = {literal(dialect.escape)}, nullstr = [{nulls}], skip = {dialect.skip}, store_rejects = true{options})"
     )
 
 

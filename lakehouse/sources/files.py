@@ -18,6 +18,8 @@ from lakehouse.errors import WrongUse
 from lakehouse.scratch import Scratch
 from lakehouse.sources import Delivery, Landed
 from lakehouse.sources.arrivals import arrivals, binary, local
+from lakehouse.sources.csv import CsvFile, open_csv
+from lakehouse.sources.direct import Direct
 from lakehouse.sources.rows import ReadFile, Rows
 from lakehouse.types import quote
 
@@ -50,9 +52,14 @@ class FilesSource:
         return digest.hexdigest()
 
     def open(self, connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery]) -> Landed:
-        """Make the deliveries one relation on `connection`; copies of remote files live as long as it is registered there."""
+        """Make the deliveries one relation on `connection`; copies of remote files live as long as what this gives, or is registered."""
         scratch = Scratch()
-        rows = Rows(connection, self._expected, self._files(connection, deliveries, scratch), scratch)
+        files = self._files(connection, deliveries, scratch)
+        rows = Rows(connection, self._expected, files, scratch)
+        texts = [f for f in files if isinstance(f, CsvFile)]
+        if texts:
+            direct = Direct(connection, self._expected, texts, rows)
+            return Landed(relation=direct.relation, _reader=direct)
         view = f"landed_{uuid4().hex}"
         connection.register(view, rows)
         columns = ", ".join(f"{quote(c.name)}::{c.type.duckdb} AS {quote(c.name)}" for c in self._expected.columns)
@@ -67,8 +74,6 @@ class FilesSource:
 def _csv(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[tuple[str, Path]], source: FileSource, expected: Contract
 ) -> list[ReadFile]:
-    from lakehouse.sources.csv import open_csv
-
     return [open_csv(name, path, source.dialect, expected) for name, path in paths]
 
 

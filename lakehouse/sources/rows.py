@@ -6,8 +6,9 @@ connection that consumes the stream stays free. Next: `csv.py`, `jsonl.py`, `par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from lakehouse.declare.contract import Contract
@@ -46,9 +47,13 @@ class Rows:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence[ReadFile], scratch: Scratch) -> None:
         self._connection, self._files, self._scratch = connection, files, scratch
-        self._schema = arrow_schema(connection, contract)
+        self._contract = contract
         self._aside: Aside | None = None
         self._failure: MeshError | None = None
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return arrow_schema(self._connection, self._contract)
 
     def __arrow_c_schema__(self) -> object:
         return self._schema.__arrow_c_schema__()
@@ -66,8 +71,7 @@ class Rows:
         return tuple(self._whole().rejected)
 
     def warnings(self) -> Sequence[str]:
-        extra = self._aside.extra if self._aside else set()
-        return tuple(f"column {name!r} is in the files but not in the contract" for name in sorted(extra))
+        return unasked(self._aside.extra if self._aside else ())
 
     def _whole(self) -> Aside:
         if self._aside is None:
@@ -128,6 +132,11 @@ def wrong_column(cells: Sequence[Cell]) -> str:
 def not_readable(kind: ColumnType, shown: object) -> str:
     """The reason that a person reads for a cell that is no value of its type."""
     return f"{str(shown)[:200]!r} is not a value of type {kind}"
+
+
+def unasked(columns: Iterable[str]) -> Sequence[str]:
+    """The warnings about columns that no contract names."""
+    return tuple(f"column {name!r} is in the files but not in the contract" for name in sorted(columns))
 
 
 def raw(text: str) -> str:
