@@ -26,7 +26,7 @@ from pyiceberg.table.update import AssertCreate, AssertTableUUID, RemoveSnapshot
 from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
-from lakehouse.errors import PublishConflict, Unavailable
+from lakehouse.errors import Damaged, PublishConflict, Unavailable
 from lakehouse.store.engine import writing
 
 PROVEN = "0.12."
@@ -141,6 +141,12 @@ def load(catalog: SqlCatalog, address: Address) -> Table | None:
         return catalog.load_table(address.identifier)
     except NoSuchTableError:
         return None
+    except (OSError, ValueError) as error:
+        raise Damaged(
+            f"the metadata of {address} is missing or unreadable: {error}",
+            place=str(address),
+            hint="restore the file, or the mesh from a backup: mesh verify names every damaged file",
+        ) from error
 
 
 def stage(catalog: SqlCatalog, address: Address, table: Table | None, create: Callable[[], tuple[Schema, PartitionSpec]]) -> StagedTable:

@@ -24,6 +24,8 @@ from lakehouse.errors import Damaged, Unavailable
 Bounds = tuple[Any, Any]
 """Smallest and largest value of a column, both included; None when a file does not say."""
 
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError)
+"""What pyiceberg raises on a file that is missing, cut or scribbled over."""
 _KEPT_MANIFESTS = 4096
 _KEPT_LISTS = 256
 
@@ -87,20 +89,21 @@ class Manifests:
             )
         try:
             entries = manifest.fetch_manifest_entry(self._io, discard_deleted=True)
-        except (OSError, ValueError) as error:
+        except _UNREADABLE as error:
             raise _missing(manifest.manifest_path, error) from error
         return _Manifest(tuple(e.data_file for e in entries))
 
     def _read_list(self, path: str) -> tuple[ManifestFile, ...]:
         try:
             return tuple(read_manifest_list(self._io.new_input(path)))
-        except (OSError, ValueError) as error:
+        except _UNREADABLE as error:
             raise _missing(path, error) from error
 
 
 def _missing(path: str, error: Exception) -> Damaged:
     return Damaged(
         f"{path} is missing or unreadable: {error}",
+        place=path,
         hint="mesh verify names every damaged file; mesh rollback goes back to an earlier publication",
     )
 

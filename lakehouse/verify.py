@@ -7,7 +7,7 @@ nothing is visible unjudged, nobody dead holds anything. It changes nothing. Nex
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,11 +46,17 @@ class Finding:
 
 def verify(mesh: Mesh, products: Iterable[Product]) -> tuple[Finding, ...]:
     """Everything that is not as promised, product by product. Meant for a quiet mesh; what a living run is about is let pass."""
-    found: list[Finding] = []
-    for product in products:
-        for check in (_files, _leftovers, _pointers, _accounts, _verdicts, _leases):
-            found += check(mesh, product)
-    return tuple(found)
+    checks = (_files, _leftovers, _pointers, _accounts, _verdicts, _leases)
+    found = [f for product in products for check in checks for f in _findings(check, mesh, product)]
+    return tuple(dict.fromkeys(found))
+
+
+def _findings(check: Callable[[Mesh, Product], Iterator[Finding]], mesh: Mesh, product: Product) -> Iterator[Finding]:
+    """What a check finds, up to a file that it cannot do without."""
+    try:
+        yield from check(mesh, product)
+    except Damaged as error:
+        yield Finding(subject=product.address, kind="damaged", message=error.what, place=error.place, hint=error.hint)
 
 
 # files
@@ -83,7 +89,7 @@ def _state_files(manifests: Manifests, port: Address, manifest_list: str | None,
     try:
         files = manifests.files(manifest_list)
     except Damaged as error:
-        yield Finding(subject=port, kind="damaged", message=error.what, place=manifest_list, hint=error.hint)
+        yield Finding(subject=port, kind="damaged", message=error.what, place=error.place, hint=error.hint)
         return
     for file in files:
         damage = None if file.file_path in whole else _damage(file)
@@ -111,11 +117,7 @@ def _leftovers(mesh: Mesh, product: Product) -> Iterator[Finding]:
     """No file lies below the tables that nothing leads to, unless a living run is writing."""
     if _being_written(mesh, product):
         return
-    try:
-        left = list(unreachable(mesh, product.address))
-    except Damaged:
-        return  # told by `_files`; without the manifest nobody can say what it led to
-    for path in left:
+    for path in list(unreachable(mesh, product.address)):
         if path.exists() and not _being_written(mesh, product):
             yield Finding(
                 subject=product.address,
@@ -163,10 +165,7 @@ def _disagreement(state: PortState, message: str) -> Finding:
 
 
 def _row_counts(mesh: Mesh, state: PortState) -> Iterator[Finding]:
-    try:
-        held = sum(f.record_count for f in mesh.manifests.files(state.manifest_list))
-    except Damaged:
-        return  # told by `_files`
+    held = sum(f.record_count for f in mesh.manifests.files(state.manifest_list))
     if held != state.total_rows:
         yield _disagreement(state, f"the files hold {held:,} rows, the publication says {state.total_rows:,}")
 
@@ -192,10 +191,7 @@ def _accounts(mesh: Mesh, product: Product) -> Iterator[Finding]:
 
 def _quarantine(mesh: Mesh, product: Product, expected: dict[str, int]) -> Iterator[Finding]:
     """Rows are set aside for published batches only; where a quarantine accumulates, as many as the batch says."""
-    try:
-        kept = Counter(r.batch for r in quarantined_rows(mesh, product.main.address))
-    except Damaged:
-        return  # told by `_files`
+    kept = Counter(r.batch for r in quarantined_rows(mesh, product.main.address))
     for batch in sorted(kept.keys() - expected.keys()):
         yield _imbalance(product, batch, f"{kept[batch]:,} rows are set aside for a batch that is not published")
     if product.main.write in ("append", "upsert"):
