@@ -5,14 +5,15 @@ Next: `orchestration/runs.py`, which ran them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lakemesh import failures
 from lakemesh.render import line, number
 
 if TYPE_CHECKING:
-    from lakehouse.gate import GateReport, PortReport
+    from lakehouse.address import Address
+    from lakehouse.gate import PortReport, RuleResult
     from orchestration.runs import ProductRun
     from orchestration.story import Outcome
 
@@ -77,6 +78,7 @@ def show(runs: Iterable[ProductRun], *, dry: bool = False) -> None:
         line(f"{run.product.address}: {_sentence(run, dry=dry)} ({run.seconds:.1f} s)")
         for outcome in run.outcomes:
             _show_trouble(outcome)
+        _show_remarks(run.outcomes)
         if run.error:
             line(_indented(str(run.error)))
 
@@ -104,17 +106,29 @@ def _show_trouble(outcome: Outcome) -> None:
         line(_indented(str(outcome.error)))
     for warning in outcome.warnings:
         line(f"  warning: {warning}")
-    if outcome.report:
-        _show_rules(outcome.report)
-
-
-def _show_rules(report: GateReport) -> None:
-    for port in report.ports:
+    for port in outcome.report.ports if outcome.report else ():
         for rule in port.rules:
-            if rule.outcome != "passed" and rule.kind == "gate":
-                line(f"  {rule.severity}: {port.address} {rule.rule}: {rule.message} (expected {rule.expected})")
-            elif rule.outcome != "passed":
-                line(f"  set aside: {port.address} {rule.rule}: {rule.failing:,.0f} of {rule.total or 0:,}")
+            if rule.blocks:
+                line(f"  {port.address} {rule.rule}: {rule.message} (expected {rule.expected})")
+
+
+def _show_remarks(outcomes: Iterable[Outcome]) -> None:
+    """What did not block: a line for each rule, however many batches it spoke up in."""
+    said: dict[tuple[str, Address, str], list[RuleResult]] = {}
+    for port in [p for o in outcomes if o.report for p in o.report.ports]:
+        for rule in port.rules:
+            if rule.outcome != "passed" and not rule.blocks:
+                kind = "set aside" if rule.kind == "row" else rule.severity
+                said.setdefault((kind, port.address, rule.rule), []).append(rule)
+    for (kind, address, name), found in said.items():
+        line(f"  {kind}: {address} {name}: {_summed(found)}")
+
+
+def _summed(found: Sequence[RuleResult]) -> str:
+    if len(found) == 1 or any(r.total is None or r.failing is None for r in found):
+        return found[0].message + (f" (and in {len(found) - 1:,} more batches)" if len(found) > 1 else "")
+    failing, total = sum(r.failing or 0 for r in found), sum(r.total or 0 for r in found)
+    return f"{failing:,.0f} of {total:,} rows in {len(found):,} batches"
 
 
 def _indented(words: str) -> str:
