@@ -1,0 +1,198 @@
+"""Anything may follow anything: deliveries, gates, crashes, rollbacks, replays and upkeep against a dictionary.
+
+The model knows no files and no transactions: a port is a dictionary of rows, a publication a copy of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from lakehouse.address import Address
+from lakehouse.declare.product import Write
+from lakehouse.maintain import maintain
+from lakehouse.quarantine import rows as quarantined_rows
+from lakehouse.rollback import plan_rollback, rollback
+from lakehouse.verify import verify
+from orchestration.replay import replay
+from orchestration.story import Request
+from tests.reliability.nursery import Job, Nursery
+from tests.spine.tried import Tried
+
+PORT = Address("lab", "things")
+Row = tuple[int, int | None]
+"""Key and value; a row without a value breaks a rule. The partition is the key modulo 3."""
+
+
+@dataclass(slots=True)
+class Model:
+    """What a consumer should see."""
+
+    mode: Write
+    files: dict[str, list[Row]] = field(default_factory=dict)
+    waiting: dict[str, list[Row]] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)
+    history: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    def take(self) -> list[str]:
+        """Take what is waiting; gives the results of its batches."""
+        batches = [self.waiting[name] for name in sorted(self.waiting)]
+        if self.mode == "overwrite" and batches:
+            batches = [[row for name in sorted(self.files) for row in self.files[name]]]
+        self.waiting.clear()
+        return [self._settle(batch) for batch in batches]
+
+    def _settle(self, batch: Sequence[Row]) -> str:
+        good = [(key, value) for key, value in batch if value is not None]
+        keys = [key for key, _ in good]
+        known = self.rows.keys() if self.mode == "append" else set[int]()
+        if len(set(keys)) < len(keys) or known & set(keys) or (self.mode == "overwrite" and not good):
+            return "blocked"
+        if self.mode == "overwrite":
+            self.rows = {}
+        if self.mode == "overwrite_partitions":
+            touched = {key % 3 for key in keys}
+            self.rows = {key: value for key, value in self.rows.items() if key % 3 not in touched}
+        self.rows |= dict(good)
+        return "published"
+
+
+rows = st.lists(st.tuples(st.integers(0, 8), st.booleans()), max_size=4)
+
+
+class Things(RuleBasedStateMachine):
+    """One product, in any write mode."""
+
+    nursery: Nursery
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.here = Tried(Path(self.folder.name))
+        self.number = 0
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+    @initialize(mode=st.sampled_from(["append", "overwrite", "overwrite_partitions", "upsert"]))
+    def declare(self, mode: Write) -> None:
+        self.model = Model(mode)
+        self.here.product(
+            str(PORT),
+            columns={"key": "integer", "part": "integer", "value": {"logicalType": "integer", "required": True}},
+            key=["key"],
+            partitions={"part": "identity"},
+            write=mode,
+        )
+
+    @rule(rows=rows, name=st.sampled_from("abc"))
+    def deliver(self, rows: list[tuple[int, bool]], name: str) -> None:
+        """Content never comes twice: values count up. An append gets a new file each time, the others may be corrected."""
+        batch: list[Row] = []
+        for key, good in rows:
+            self.number += 1
+            batch.append((key, self.number if good else None))
+        self.number += 1
+        name = f"{self.number:05}.csv" if self.model.mode == "append" else f"{name}.csv"
+        lines = [f"{key},{key % 3},{'NA' if value is None else value}" for key, value in batch]
+        self.here.deliver(str(PORT), name, "\n".join(["key,part,value", *lines]) + "\n" * self.number)
+        self.model.files[name] = self.model.waiting[name] = batch
+
+    @precondition(lambda self: self.model.waiting)
+    @rule()
+    def run(self) -> None:
+        assert self.here.results(str(PORT)) == self.model.take()
+        self._remember()
+
+    @precondition(lambda self: self.model.waiting)
+    @rule(point=st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k11"]))
+    def crash_and_run(self, point: str) -> None:
+        """Die on the way; the next run does what is left."""
+        (ending,) = self.nursery.run(Job(root=str(self.here.root), products=(str(PORT),), fault=f"{point}:0"))
+        assert ending.error == ""
+        self.here.run(str(PORT))
+        self.model.take()
+        self._remember()
+
+    @rule()
+    def run_again(self) -> None:
+        """A dry run, and a run with nothing to do, change nothing."""
+        self.here.run(str(PORT), dry=True)
+        if not self.model.waiting:
+            assert self.here.results(str(PORT)) == []
+
+    @precondition(lambda self: len(self.model.history) > 1)
+    @rule()
+    def roll_back(self) -> None:
+        with self.here.open() as mesh:
+            standing = [p for p in mesh.store.publications(PORT) if not p.withdrawn]
+            if not [p for p in standing[1:] if not p.expired]:
+                return
+            plan = plan_rollback(mesh, mesh.product(PORT))
+            rollback(mesh, plan, str(uuid.uuid4()))
+        self.model.rows = dict(self.model.history[plan.target.id])
+        self._remember()
+
+    @rule()
+    def replay(self) -> None:
+        """What was set aside for good reason is set aside again."""
+        with self.here.open() as mesh:
+            aside = quarantined_rows(mesh, PORT)
+            before = len(aside)
+            for outcome in replay(mesh, PORT, aside, Request(run_id=str(uuid.uuid4()))):
+                assert outcome.result in ("published", "unchanged", "blocked")
+            assert len(quarantined_rows(mesh, PORT)) == before
+        self._remember()
+
+    @rule(days=st.sampled_from([0, 10, 40]))
+    def maintain(self, days: int) -> None:
+        """Upkeep changes nothing that a consumer sees now."""
+        self.here.clock.forward(timedelta(days=days))
+        with self.here.open() as mesh:
+            maintain(mesh, mesh.product(PORT), str(uuid.uuid4()))
+
+    def _remember(self) -> None:
+        """The newest publication shows what the model has now."""
+        with self.here.open() as mesh:
+            current = mesh.store.current(PORT)
+        if current is not None:
+            self.model.history[current.id] = dict(self.model.rows)
+
+    @invariant()
+    def every_publication_kept_shows_what_it_showed(self) -> None:
+        with self.here.open() as mesh:
+            kept = {p.id for p in mesh.store.unexpired(PORT)} if hasattr(self, "model") else set()
+        for id in kept & (self.model.history.keys() if kept else set()):
+            assert {key: value for key, _, value in self.here.rows(str(PORT), as_of=id)} == self.model.history[id]
+
+    @invariant()
+    def everything_verifies(self) -> None:
+        with self.here.open() as mesh:
+            assert verify(mesh, mesh.declarations.products.values()) == ()
+
+
+@pytest.fixture(autouse=True)
+def _with_a_nursery(nursery: Nursery) -> None:
+    Things.nursery = nursery
+
+
+class TestThings(Things.TestCase):
+    """Few and short sequences."""
+
+    settings = settings(max_examples=6, stateful_step_count=8)
+
+
+@pytest.mark.slow
+class TestManyThings(Things.TestCase):
+    """Many and long ones."""
+
+    settings = settings(max_examples=150, stateful_step_count=30)
