@@ -77,17 +77,29 @@ app.command("up")(upkeep.up)
 def invoke(arguments: Sequence[str]) -> int:
     """Run the command; say what went wrong, and give the exit code."""
     words = _options_first(arguments) or ["--help"]
-    as_json = "--json" in words
     try:
         return get_command(app).main(words, prog_name="mesh", standalone_mode=False) or 0
-    except typer.TyperException as wrong:
-        return _refuse(wrong, as_json=as_json)
-    except MeshError as error:
-        return _fail(error, as_json=as_json)
+    except (MeshError, typer.TyperException, RecursionError) as error:
+        return _fail(_meant(error), as_json="--json" in words)
     except typer.Abort:
         return 130
-    except RecursionError:
-        return _fail(MeshError("the input is nested too deeply", hint="flatten it"), as_json=as_json)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0  # the reader has seen enough; typer ends so
+        told = MeshError("product code ended the process", hint="raise an error instead of calling sys.exit")
+        return _fail(told, as_json="--json" in words)
+
+
+def _meant(error: MeshError | typer.TyperException | RecursionError) -> MeshError:
+    """What typer or the interpreter could not do, in the form of our own errors."""
+    match error:
+        case MeshError():
+            return error
+        case RecursionError():
+            return MeshError("the input is nested too deeply", hint="flatten it")
+        case _:
+            words = error.format_message() if isinstance(error, typer.BadParameter) else str(getattr(error, "message", error))
+            return WrongUse(words.rstrip("."), hint="mesh --help, or mesh COMMAND --help, says what can be given")
 
 
 def main() -> None:
@@ -126,12 +138,6 @@ def _options_first(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return [*first, *rest]
-
-
-def _refuse(wrong: typer.TyperException, *, as_json: bool) -> int:
-    """What typer could not understand, in the form of our own errors."""
-    words = wrong.format_message() if isinstance(wrong, typer.BadParameter) else str(getattr(wrong, "message", wrong))
-    return _fail(WrongUse(words.rstrip("."), hint="mesh --help, or mesh COMMAND --help, says what can be given"), as_json=as_json)
 
 
 def _fail(error: MeshError, *, as_json: bool) -> int:

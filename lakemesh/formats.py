@@ -55,8 +55,7 @@ def _to_stdout(answer: Answer, writer: Writer) -> int:
     """Whole or not at all, too: a query may fail at its last row, and half a document is none."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as file:
         rows = writer(answer, file)
-        file.flush()
-        file.buffer.seek(0)
+        file.seek(0)
         sys.stdout.flush()
         shutil.copyfileobj(file.buffer, sys.stdout.buffer)
         sys.stdout.buffer.flush()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lakehouse.mesh import Mesh
     from lakehouse.settings import Settings
 
-Selected = Annotated[list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="domain.port, domain, +ADDRESS, ADDRESS+; none: all.")]
+Selected = Annotated[list[str] | None, typer.Argument(metavar="ADDRESS", help="domain.port, domain, +ADDRESS, ADDRESS+; none: all.")]
 One = Annotated[str, typer.Argument(metavar="ADDRESS", help="domain.port; a product is named by its main port.")]
 
 

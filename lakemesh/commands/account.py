@@ -87,9 +87,7 @@ def log(
     call.answer({"publications": [describe.publication(p) for p in found]}, lambda: table(columns, rows))
 
 
-def show(
-    context: typer.Context, address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="None: all ports.")] = None
-) -> None:
+def show(context: typer.Context, address: Annotated[str | None, typer.Argument(metavar="ADDRESS", help="None: all ports.")] = None) -> None:
     """Everything about a port; without one, a list of them."""
     from lakemesh import describe, selection
     from lakemesh.render import table

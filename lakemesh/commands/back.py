@@ -48,7 +48,10 @@ def shown(context: typer.Context, address: One, *, ids: Ids = None) -> None:
 
 
 def replayed(context: typer.Context, address: One, *, ids: Ids = None) -> None:
-    """Take rows through the product again; what passes now is published."""
+    """Take rows through the product again.
+
+    What passes now is published, as a publication of kind replay.
+    """
     from lakehouse.quarantine import chosen
     from lakemesh import runs, selection
     from orchestration.replay import replay
@@ -102,7 +105,10 @@ def rollback(
     to: Annotated[str | None, typer.Option("--to", metavar="PUBLICATION", help="Default: the one before the current.")] = None,
     yes: Yes = False,
 ) -> None:
-    """Publish an earlier state of a product again; says first what it withdraws."""
+    """Publish an earlier state of a product again.
+
+    It says first which publications and batches it withdraws, and asks.
+    """
     from lakehouse.rollback import plan_rollback
     from lakehouse.rollback import rollback as go_back
     from lakemesh import describe, selection

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check(context: typer.Context, selection: Selected = None) -> None:
-    """Every problem of the declarations at once, each with its place and a hint."""
+    """Every problem of the declarations, with place and hint."""
     from lakemesh import failures
     from lakemesh.render import line, number
 
@@ -83,7 +83,9 @@ def plan(context: typer.Context, selection: Selected = None) -> None:
 def _of(declarations: Declarations, selection: Sequence[str] | None) -> list[Problem]:
     """The problems in the folders of what is selected, broken products included."""
     if not selection:
-        return list(declarations.problems)
+        from orchestration.dbt_sources import stale_sources
+
+        return [*declarations.problems, *stale_sources(declarations)]
     from lakemesh.selection import folders
 
     wanted = tuple(folders(declarations, selection))

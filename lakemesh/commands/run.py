@@ -20,8 +20,11 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Take rejected batches again, and compute what has not changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Go through the gate and publish nothing.")] = False,
 ) -> None:
-    """Run products now, in dependency order: pin, read, transform, stage, audit, publish. None named: all."""
-    from lakehouse.batches import Wanted
+    """Run products now, in dependency order.
+
+    Each batch that has arrived is staged, audited and published, or rejected. No product named: all of them.
+    """
+    from lakehouse.batches import Wanted, find
     from lakehouse.errors import WrongUse
     from lakehouse.outbox import Courier
     from lakemesh import runs, selection
@@ -35,6 +38,8 @@ def run(
         products = selection.products(mesh.declarations, selected)
         if batch and len(products) != 1:
             raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
+        if batch:
+            find(mesh.store, products[0], batch)
         with Courier(mesh):
             done = run_products(mesh, products, wanted, dry=dry_run, told=lambda product: note(f"{product.address} ..."))
     call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))

@@ -41,7 +41,7 @@ def maintain(context: typer.Context, selected: Selected = None) -> None:
 
 
 def verify(context: typer.Context, selected: Selected = None) -> None:
-    """Prove the invariants again: files, catalog, store and accounts agree."""
+    """Prove that files, catalog, store and accounts agree."""
     from lakehouse.verify import verify as prove
     from lakemesh import selection
     from lakemesh.render import line, number

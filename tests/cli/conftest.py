@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,8 @@ class Shop:
         return self.root / "domains" / "sales" / "orders" / "orders.odcs.yaml"
 
     def state(self) -> dict[str, bytes]:
-        """Every file of the mesh but the catalog's own journal."""
-        ours = (p for p in self.root.rglob("*") if p.is_file() and not p.name.startswith("mesh.db"))
+        """Every file of the mesh but the store's own, which opening makes."""
+        ours = (p for p in self.root.rglob("*") if p.is_file() and not p.name.startswith("mesh.db") and p.suffix != ".lock")
         return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in ours}
 
 
@@ -91,6 +91,34 @@ def declared(empty: Shop) -> Shop:
     empty.arrive("monday.csv", MONDAY)
     assert empty.orders().code == 0
     return empty
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `declared`, made once for the tests that change nothing."""
+    root = tmp_path_factory.mktemp("kept") / "shop"
+    landing = root / "landing" / "monday.csv"
+    assert invoke(["init", str(root)]) == 0
+    (root / "mesh.toml").write_text('[mesh]\nname = "shop"\n[checks]\nrunner = "sql"\n')
+    landing.parent.mkdir()
+    landing.write_text(MONDAY)
+    assert invoke(["--root", str(root), "new", "domain", "sales"]) == 0
+    assert invoke(["--root", str(root), "new", "product", "sales.orders", "--from", f"{landing.parent}/*.csv", "--key", "order_id"]) == 0
+    return root
+
+
+@pytest.fixture
+def untouched(kept: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    """A declared shop that must be left as it is."""
+
+    def read() -> tuple[str, str]:
+        found = capsys.readouterr()
+        return found.out, found.err
+
+    shop = Shop(kept, read)
+    before = shop.state()
+    yield shop
+    assert shop.state() == before
 
 
 @pytest.fixture

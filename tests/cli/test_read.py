@@ -14,11 +14,11 @@ import pytest
 
 import lakemesh
 from lakehouse.errors import MeshError
-from lakehouse.testing import MeshFolder
+from lakehouse.testing import MeshFolder, Property
 from orchestration.story import Request, run_product
 from tests.cli.conftest import Shop
 
-COLUMNS = {
+COLUMNS: dict[str, Property] = {
     "id": "integer",
     "day": "date",
     "price": {"logicalType": "number", "physicalType": "decimal(9,2)"},

@@ -87,7 +87,9 @@ def test_a_reader_downstream_of_a_stopped_product_is_skipped(shop: Shop):
     shop.mesh("new", "product", "sales.totals", "--from", str(shop.landing / "monday.csv"))
     product = (reader / "product.odps.yaml").read_text()
     source = product[product.index("    customProperties:") : product.index("outputPorts:")]
-    (reader / "product.odps.yaml").write_text(product.replace("name: landed\n" + source, "name: orders\n    contractId: sales.orders\n    version: 1.0.0\n"))
+    (reader / "product.odps.yaml").write_text(
+        product.replace("name: landed\n" + source, "name: orders\n    contractId: sales.orders\n    version: 1.0.0\n")
+    )
     shop.arrive("again.csv", TWICE)
     runs = {r["address"]: r["outcome"] for r in shop.json("run").json["runs"]}
     assert runs == {"sales.orders": "blocked", "sales.totals": "skipped"}
@@ -101,7 +103,7 @@ def test_maintain_is_quiet_where_nothing_is_old(shop: Shop):
 
 
 def test_plan_tells_new_tightened_and_breaking(shop: Shop):
-    """plan counts the published rows that break a tighter rule, and names a breaking edit; only that is exit 1."""
+    """Plan counts the published rows that break a tighter rule, and names a breaking edit; only that is exit 1."""
     text = shop.contract.read_text()
     shop.contract.write_text(text.replace("logicalType: number\n", "logicalType: number\n        logicalTypeOptions: {minimum: 2}\n"))
     said = shop.json("plan")
