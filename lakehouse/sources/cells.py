@@ -63,7 +63,9 @@ def _value(text: str, kind: ColumnType, formats: Formats) -> str:
 
 
 def _right(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
-    if not _dated(kind):
+    if isinstance(kind, Decimal):
+        same = f"starts_with({value}::VARCHAR, {text})"  # 17 and 17.5 are the beginnings of 17.00 and 17.50
+    elif not _dated(kind):
         same = f"{value}::VARCHAR = {text}" if pattern else f"{value} IS NOT NULL"
     elif pattern:
         same = f"isfinite({value}) AND {value}::VARCHAR = {text}"
