@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from lakehouse.address import Address
 from lakehouse.declare.product import Write
@@ -180,19 +180,14 @@ class Things(RuleBasedStateMachine):
             assert verify(mesh, mesh.declarations.products.values()) == ()
 
 
-@pytest.fixture(autouse=True)
-def _with_a_nursery(nursery: Nursery) -> None:
+def test_few_things_in_a_row(nursery: Nursery):
+    """Short sequences, in every run of the tests."""
     Things.nursery = nursery
-
-
-class TestThings(Things.TestCase):
-    """Few and short sequences."""
-
-    settings = settings(max_examples=6, stateful_step_count=8)
+    run_state_machine_as_test(Things, settings=settings(max_examples=6, stateful_step_count=8))
 
 
 @pytest.mark.slow
-class TestManyThings(Things.TestCase):
-    """Many and long ones."""
-
-    settings = settings(max_examples=150, stateful_step_count=30)
+def test_many_things_in_a_row(nursery: Nursery):
+    """Long ones."""
+    Things.nursery = nursery
+    run_state_machine_as_test(Things, settings=settings(max_examples=100, stateful_step_count=25))
