@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from lakehouse.address import Address
@@ -68,12 +68,23 @@ class Made:
 
 def make(wish: Wish) -> Made:
     """Infer the declarations; WrongUse for a key that no column is, or that its values contradict."""
-    draft = infer(wish.arriving.files)
+    draft = _zoned(infer(wish.arriving.files))
     _check_key(wish, draft)
     files = {"product.odps.yaml": _product(wish, draft), f"{wish.address.port}.odcs.yaml": _contract(wish, draft)}
     if wish.template != "as-is":
         files |= {f"{INPUT}.odcs.yaml": _expected(wish, draft), "transform.py": _transform(wish)}
     return Made(files=files, draft=draft)
+
+
+def _zoned(draft: Draft) -> Draft:
+    """A time of the clock on the wall says so in its name; the files may go on calling it as they do."""
+    taken = {c.name for c in draft.columns}
+    return replace(draft, columns=tuple(_local(c, taken) if c.type == Primitive("timestamp") else c for c in draft.columns))
+
+
+def _local(column: DraftColumn, taken: set[str]) -> DraftColumn:
+    name = column.name if column.name.endswith("_local") else f"{column.name}_local"
+    return column if name in taken else replace(column, name=name)
 
 
 def _check_key(wish: Wish, draft: Draft) -> None:
@@ -175,14 +186,16 @@ def _promised(wish: Wish, column: DraftColumn) -> str:
 
 def _typed(column: DraftColumn, *, physical: bool) -> Iterator[str]:
     yield f"      - name: {column.name}"
-    yield from (f"        {line}" for line in _type(column.type))
+    yield from (f"        {line}" for line in _type(column.type, inside=False))
     if physical and column.physical_name != column.name:
         yield f"        physicalName: {json.dumps(column.physical_name, ensure_ascii=False)}"
 
 
-def _type(kind: ColumnType) -> Sequence[str]:
+def _type(kind: ColumnType, *, inside: bool = True) -> Sequence[str]:
     """A type in ODCS, as the lines of a mapping."""
     match kind:
+        case Primitive("timestamp") if inside:
+            return ["logicalType: string  # a timestamp without a zone; inside a column it cannot be renamed to ..._local"]
         case Primitive(name):
             said = [f"logicalType: {_LOGICAL[name]}"]
             return said if name in _UNSAID else [*said, f"physicalType: {name}"]

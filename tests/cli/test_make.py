@@ -60,6 +60,30 @@ def test_one_file_is_replaced_and_a_glob_goes_on(empty: Shop):
     assert modes == {"sales.orders": "append", "sales.latest": "overwrite", "sales.known": "upsert"}
 
 
+NESTED = """\
+{"id": 1, "tags": ["a"], "size": {"x": 1.5, "unit": "m", "seen": "2024-01-01T00:00:00"}, "at": "2024-01-01T00:00:00", "group": 1.5}
+{"id": 2, "tags": [], "size": null, "at": "2024-01-01T00:00:01", "group": 2}
+"""
+
+
+@pytest.mark.integration
+def test_what_is_inferred_is_valid_whatever_the_files_hold(empty: Shop):
+    """Nested values, wall-clock times and reserved words become columns that check and run; the key may be several columns."""
+    file = empty.root / "nested.jsonl"
+    file.write_text(NESTED)
+    assert empty.mesh("new", "product", "sales.nested", "--from", str(file), "--key", "id,at_local").code == 0
+    assert empty.json("check").json == {"problems": []}
+    assert empty.json("run").json["runs"][0]["rows"] == 2
+    rows = empty.json("read", "sales.nested").json
+    assert rows[0] == {
+        "id": 1,
+        "tags": ["a"],
+        "size": {"x": 1.5, "unit": "m", "seen": "2024-01-01T00:00:00"},
+        "at_local": "2024-01-01T00:00:00",
+        "group_": 1.5,
+    }
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
