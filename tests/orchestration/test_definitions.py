@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from lakehouse.errors import DeclarationError
-from tests.orchestration.conftest import Shop
+from tests.orchestration.conftest import DAY, Shop
 
 ORDERS, REVENUE = dg.AssetKey(["sales", "orders"]), dg.AssetKey(["finance", "revenue"])
 
@@ -66,3 +66,13 @@ def test_days_begin_with_the_first_delivery_or_the_promise(shop: Shop):
     days = shop.definitions("sales").resolve_asset_graph().get(ORDERS).partitions_def
     assert isinstance(days, dg.DailyPartitionsDefinition)
     assert days.start.date().isoformat() == "2026-01-05"
+    shop.product(
+        "sales.orders",
+        columns=DAY,
+        partitions={"day": "identity"},
+        source={"delivery": "{date}.csv"},
+        contract={"slaProperties": [{"property": "generalAvailability", "value": "2026-01-01"}]},
+    )
+    promised = shop.definitions("sales").resolve_asset_graph().get(ORDERS).partitions_def
+    assert isinstance(promised, dg.DailyPartitionsDefinition)
+    assert promised.start.date().isoformat() == "2026-01-01"
