@@ -38,7 +38,19 @@ def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> Rollba
         raise WrongUse(f"{missing[0]} was not part of publication {target.id}", hint="go back to a publication that had all ports")
     names = {b for p in later for b in p.batches}
     batches = tuple(b for b in mesh.store.batches(product.address, "published") if b.id in names)
+    _refuse_half_a_batch(product, batches, later)
     return RollbackPlan(product=product, target=target, withdrawn=later, batches=batches)
+
+
+def _refuse_half_a_batch(product: Product, batches: tuple[Batch, ...], later: tuple[Publication, ...]) -> None:
+    """Rows that were replayed have left the quarantine: they go back with the whole batch that they came in, never alone."""
+    ids = {p.id for p in later}
+    staying = next((b for b in batches if b.publication not in ids), None)
+    if staying is not None:
+        raise WrongUse(
+            f"batch {staying.id} ({staying.name}) was published before, and rows of it were replayed since: half of it cannot be withdrawn",
+            hint=f"go back before publication {staying.publication}, then mesh run {product.address} --batch {staying.id}",
+        )
 
 
 def _target(product: Product, standing: list[Publication], to: str | None) -> Publication:

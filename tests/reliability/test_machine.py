@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lakehouse.address import Address
 from lakehouse.declare.product import Write
+from lakehouse.errors import WrongUse
 from lakehouse.maintain import maintain
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.rollback import plan_rollback, rollback
@@ -137,7 +138,10 @@ class Things(RuleBasedStateMachine):
             standing = [p for p in mesh.store.publications(PORT) if not p.withdrawn]
             if not [p for p in standing[1:] if not p.expired]:
                 return
-            plan = plan_rollback(mesh, mesh.product(PORT))
+            try:
+                plan = plan_rollback(mesh, mesh.product(PORT))
+            except WrongUse:  # a replay stands in between
+                return
             rollback(mesh, plan, str(uuid.uuid4()))
         self.model.rows = dict(self.model.history[plan.target.id])
         self._remember()
@@ -183,7 +187,7 @@ class Things(RuleBasedStateMachine):
 def test_few_things_in_a_row(nursery: Nursery):
     """Short sequences, in every run of the tests."""
     Things.nursery = nursery
-    run_state_machine_as_test(Things, settings=settings(max_examples=6, stateful_step_count=8))
+    run_state_machine_as_test(Things, settings=settings(max_examples=4, stateful_step_count=6))
 
 
 @pytest.mark.slow

@@ -66,10 +66,7 @@ DAMAGE: dict[str, tuple[Callable[[Tried], object], str]] = {
     "quarantine counted wrong": (lambda h: sql(h, "update batches set quarantined = 0"), "accounts: 0 rows were set aside"),
     "no gate report": (lambda h: sql(h, "delete from reports"), "unjudged: the publication has no gate report"),
     "a blocked report": (lambda h: sql(h, """update reports set body = replace(body, '"kind":"row"', '"kind":"gate"')"""), "unjudged: "),
-    "never published": (
-        lambda h: sql(h, "delete from port_states") or sql(h, "delete from publications"),
-        "unjudged: the table is visible",
-    ),
+    "never published": (unpublish, "unjudged: the table is visible"),
 }
 
 

@@ -1,0 +1,114 @@
+"""The way back: rejected rows to look at, replay, rollback, discard."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from lakehouse.access import OPERATOR, decide
+from lakehouse.address import Address
+from lakehouse.batches import discard
+from lakehouse.errors import WrongUse
+from lakehouse.quarantine import rows as quarantined_rows
+from lakehouse.read import rejected_rows
+from lakehouse.rollback import plan_rollback, rollback
+from lakehouse.testing import Property
+from orchestration.replay import replay
+from orchestration.story import Request
+from tests.spine.tried import Tried
+
+ORDERS = Address("shop", "orders")
+STRICT: dict[str, Property] = {"id": "integer", "amount": {"logicalType": "number", "logicalTypeOptions": {"maximum": 10}}}
+LOOSE: dict[str, Property] = {"id": "integer", "amount": {"logicalType": "number", "logicalTypeOptions": {"maximum": 1000}}}
+
+
+@pytest.fixture
+def orders(here: Tried) -> Tried:
+    here.product("shop.orders", columns=STRICT, key=["id"])
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": 200}])
+    here.run("shop.orders")
+    return here
+
+
+def replayed(here: Tried) -> list[str]:
+    with here.open() as mesh:
+        return [o.result for o in replay(mesh, ORDERS, quarantined_rows(mesh, ORDERS), Request(run_id=str(uuid.uuid4())))]
+
+
+def rolled_back(here: Tried) -> list[str]:
+    """Roll back by one; gives the names of the batches that were withdrawn."""
+    with here.open() as mesh:
+        plan = plan_rollback(mesh, mesh.product(ORDERS))
+        rollback(mesh, plan, str(uuid.uuid4()))
+        return [b.name for b in plan.batches]
+
+
+def ids(here: Tried) -> list[int]:
+    return [r[0] for r in here.rows("shop.orders")]
+
+
+def test_a_row_that_keeps_the_new_contract_is_replayed(orders: Tried):
+    """After the rule was loosened the row leaves quarantine and is published, once."""
+    orders.product("shop.orders", columns=LOOSE, key=["id"], version="1.1.0")
+    assert replayed(orders) == ["published"]
+    assert ids(orders) == [1, 2]
+    assert orders.quarantined("shop.orders") == []
+    assert replayed(orders) == []
+
+
+def test_a_replay_is_not_rolled_back_without_its_delivery(orders: Tried):
+    """Replayed rows have left the quarantine, so going back between a delivery and its replay is refused, with the way out."""
+    orders.product("shop.orders", columns=LOOSE, key=["id"], version="1.1.0")
+    replayed(orders)
+    with pytest.raises(WrongUse, match="--batch"):
+        rolled_back(orders)
+    assert ids(orders) == [1, 2]
+    assert orders.batches("shop.orders") == {"1.csv": "published"}
+
+
+def test_a_rollback_withdraws_what_came_after(orders: Tried):
+    """Later deliveries are withdrawn with their quarantined rows, are not taken again by themselves, and come back by name."""
+    orders.deliver("shop.orders", "2.csv", [{"id": 3, "amount": 3}, {"id": 4, "amount": 400}])
+    (second,) = orders.run("shop.orders")
+    assert rolled_back(orders) == ["2.csv"]
+    assert ids(orders) == [1]
+    assert len(orders.quarantined("shop.orders")) == 1
+    assert orders.results("shop.orders") == []
+    assert orders.batches("shop.orders") == {"1.csv": "published", "2.csv": "withdrawn"}
+    assert orders.results("shop.orders", batch=second.batch.id) == ["published"]
+    assert ids(orders) == [1, 3]
+
+
+def test_the_staged_rows_of_a_rejected_batch_can_be_read(orders: Tried):
+    """Its owner sees what was refused; nothing of it is in the port, and giving it up is accounted for."""
+    orders.deliver("shop.orders", "2.csv", [{"id": 5, "amount": 5}, {"id": 5, "amount": 6}])
+    (blocked,) = orders.run("shop.orders")
+    with orders.open() as mesh, mesh.connection() as connection:
+        batch = mesh.store.batch(ORDERS, blocked.batch.id)
+        assert batch is not None
+        decision = decide(OPERATOR, None, mesh.product(ORDERS).main.contract, now=mesh.now())
+        assert len(connection.execute(f"from {rejected_rows(mesh, batch, ORDERS, decision)}").fetchall()) == 2
+        given_up = discard(mesh.store, mesh.product(ORDERS), batch.id, reason="twice", now=mesh.now())
+    assert (given_up.state, given_up.discarded) == ("discarded", 2)
+    assert ids(orders) == [1]
+    assert orders.results("shop.orders", force=True) == []
+
+
+def test_too_many_broken_rows_block_a_batch(orders: Tried):
+    """More than a tenth and more than five rows set aside are no accident: the batch is blocked, and nothing is set aside."""
+    orders.deliver("shop.orders", "2.csv", [{"id": n, "amount": 500} for n in range(10, 16)])
+    assert orders.results("shop.orders") == ["blocked"]
+    assert len(orders.quarantined("shop.orders")) == 1
+
+
+def test_soda_says_the_same(orders: Tried):
+    """With the default check runner the same delivery is blocked by the same rule."""
+    orders.deliver("shop.orders", "2.csv", [{"id": 5, "amount": 5}, {"id": 5, "amount": 6}])
+    (plain,) = orders.run("shop.orders", dry=True)
+    (soda,) = orders.run("shop.orders", settings={"checks": {"runner": "soda"}})
+    assert plain.report is not None
+    assert soda.report is not None
+    assert [(r.rule, r.outcome, r.failing) for p in plain.report.ports for r in p.rules] == [
+        (r.rule, r.outcome, r.failing) for p in soda.report.ports for r in p.rules
+    ]
