@@ -18,8 +18,9 @@ def init(context: typer.Context, folder: Annotated[Path, typer.Argument(metavar=
     """Make a new mesh."""
     from lakemesh.scaffold import mesh
 
+    folder = folder.resolve()
     written = mesh.create(folder)
-    _say(session(context), folder, written, f"next: cd {folder} && mesh new domain NAME")
+    _say(session(context), folder, written, f"next: cd {folder.name} && mesh new domain NAME")
 
 
 def domain(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and _.")]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from lakemesh.cli import invoke
 from tests.cli.conftest import MONDAY, Shop
 
 
@@ -134,3 +137,10 @@ def test_a_workspace_of_ones_own_is_left_alone(empty: Shop):
     assert said.code == 2
     assert "domains/stock/definitions.py" in said.err
     assert empty.state() == before
+
+
+def test_init_takes_a_folder_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`mesh init shop` makes ./shop."""
+    monkeypatch.chdir(tmp_path)
+    assert invoke(["init", "shop"]) == 0
+    assert (tmp_path / "shop" / "mesh.toml").is_file()
