@@ -54,6 +54,8 @@ class _Cached(Transaction):
 
     @property
     def table_metadata(self) -> TableMetadata:
+        if not self._updates:
+            return self._table.metadata
         now = (id(self._table.metadata), len(self._updates))
         if self._seen != now:
             self._applied, self._seen = super().table_metadata, now
