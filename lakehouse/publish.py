@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -133,11 +133,10 @@ def report_from_json(body: str) -> GateReport:
 @contextmanager
 def staging(stage: Stage) -> Iterator[Stage]:
     """Work on a staged state; whatever stops the work, what was staged goes with it."""
-    try:
+    with ExitStack() as undo:
+        undo.callback(abandon, stage)
         yield stage
-    except BaseException:
-        abandon(stage)
-        raise
+        undo.pop_all()
 
 
 def abandon(stage: Stage, keep: Collection[str] = ()) -> None:

@@ -99,14 +99,12 @@ def _fork(job: Job) -> tuple[int, int]:
         os.close(writing)
         return pid, reading
     os.close(reading)
-    code = 1
+    answer: dict[str, object] = {}
     try:
         answer = {"results": _work(job), "error": ""}
-        code = 0
-    except BaseException:  # noqa: BLE001  a child says everything that ended it
-        answer = {"results": [], "error": traceback.format_exc()}
-    os.write(writing, json.dumps(answer).encode())
-    os._exit(code)
+    finally:  # a child says everything that ended it, and ends here whatever that was
+        os.write(writing, json.dumps(answer or {"results": [], "error": traceback.format_exc()}).encode())
+        os._exit(0 if answer else 1)
 
 
 def _ending(pid: int, reading: int) -> dict[str, object]:
