@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from lakehouse.declare.contract import Contract, ServiceLevel
 from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.rules import gate_rules, row_rules
+from lakehouse.scan import local_address
 from lakemesh.render import line, table, text
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def port(mesh: Mesh, product: Product, out: OutputPort) -> Known:
         "publication": publication(current) if current else None,
         "rows": state.total_rows if state else None,
         "history": {"publications": len(kept), "since": kept[-1].at if kept else None},
-        "location": (mesh.settings.warehouse / out.address.domain / out.address.port).as_uri(),
+        "location": local_address(mesh.settings.warehouse / out.address.domain / out.address.port),
         "metadata_location": state.metadata_location if state else None,
-        "catalog": {"type": "sql", "uri": f"sqlite:///{mesh.settings.database}", "warehouse": mesh.settings.warehouse.as_uri()},
+        "catalog": {"type": "sql", "uri": f"sqlite:///{mesh.settings.database}", "warehouse": local_address(mesh.settings.warehouse)},
         "read_it": snippets(mesh, out, state),
     }
 

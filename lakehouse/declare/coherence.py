@@ -28,6 +28,7 @@ def check(folder: Folder, product: Product, root: Path) -> None:
         _check_functions(folder, product, root)
     elif product.models:
         _check_models(product, root, findings)
+    _check_append(product, findings)
     for port in product.outputs:
         _check_write(port, findings)
         _check_rules(port.contract, findings)
@@ -91,6 +92,17 @@ def _warn_unused(product: Product, used: set[str], findings: Findings) -> None:
     for port in product.inputs:
         if port.name not in used:
             findings.warning(port.place, f"the input port {port.name!r} is not used", "remove it: consumers of a port hinder its changes")
+
+
+def _check_append(product: Product, findings: Findings) -> None:
+    """An append of whole inputs would append every row again with each of their publications."""
+    derived = [i for i in product.inputs if i.address is not None]
+    if product.main.write == "append" and derived and not product.sources and all(i.read == "full" for i in derived):
+        findings.error(
+            derived[0].place,
+            f"{product.main.name!r} appends, and would append all of {derived[0].address} again with each of its publications",
+            "write `read: changes` at the input port, or `write: overwrite` at the output port",
+        )
 
 
 def _check_write(port: OutputPort, findings: Findings) -> None:
