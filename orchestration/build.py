@@ -43,6 +43,7 @@ def domain_definitions(declarations: Declarations, domain: str, opened: Opened, 
     context = declarations.domains[domain]
     ours = dg.Definitions(
         assets=[*assets, *_stubs(declarations, products, write)],
+        executor=dg.in_process_executor,
         schedules=[*automation.schedules(context, products), upkeep(context, products, opened)],
         sensors=[automation.following(), *([looking] if looking else [])],
     )

@@ -20,6 +20,7 @@ import pytest
 
 from lakehouse.address import Address
 from lakehouse.batches import Wanted
+from lakehouse.store import Publication
 from orchestration.runs import run
 from tests.orchestration.conftest import Shop
 
@@ -80,6 +81,22 @@ def test_the_ui_shows_what_the_command_did(shop: Shop, root: Path, monkeypatch: 
     errors = {e["name"]: e["locationOrLoadError"] for e in answer["workspaceOrError"]["locationEntries"]}
     assert errors["sales"]["__typename"] == "RepositoryLocation"
     assert "aktive" in "".join(cause["message"] for cause in errors["finance"]["causes"])
+
+
+def test_a_file_that_arrives_reaches_the_consumer(shop: Shop, root: Path):
+    """Nobody asks for anything: the sensor takes the delivery, and the derived product of another domain follows."""
+    with serving(root):
+        give_up = time.monotonic() + 240
+        while published(shop) is None and time.monotonic() < give_up:
+            time.sleep(2)
+    found = published(shop)
+    assert found is not None
+    assert [*found.inputs] == ["orders"]
+
+
+def published(shop: Shop) -> Publication | None:
+    with shop.open() as mesh:
+        return mesh.store.current(Address("finance", "revenue"))
 
 
 @contextmanager
