@@ -11,6 +11,7 @@ REGISTRY = {
     "p1-small": "benchmarks.p1_batch:run_small",
     "p2": "benchmarks.p2_increment:run",
     "p2-full": "benchmarks.p2_increment:run_full",
+    "p10": "benchmarks.p10_first:run",
     "p11": "benchmarks.p11_cold:run",
     "p8": "benchmarks.p8_gate:run",
 }
