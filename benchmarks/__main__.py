@@ -19,12 +19,17 @@ REGISTRY = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Each figure with its floor, from the same run.")
-    parser.add_argument("name", choices=sorted(REGISTRY), type=str.lower)
+    parser.add_argument("name", choices=[*sorted(REGISTRY), "all"], type=str.lower, help="all leaves out the short and the full forms")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
-    module, _, function = REGISTRY[arguments.name].partition(":")
-    figures = getattr(import_module(module), function)()
+    figures = {name: _figures(name) for name in REGISTRY if "-" not in name} if arguments.name == "all" else _figures(arguments.name)
     print(json.dumps(figures) if arguments.json else "\n".join(_lines(figures)))
+
+
+def _figures(name: str) -> dict[str, object]:
+    module, _, function = REGISTRY[name].partition(":")
+    figures: dict[str, object] = getattr(import_module(module), function)()
+    return figures
 
 
 def _lines(figures: dict[str, object], indent: str = "") -> list[str]:
