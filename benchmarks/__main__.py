@@ -22,8 +22,12 @@ def main() -> None:
     parser.add_argument("name", choices=[*sorted(REGISTRY), "all"], type=str.lower, help="all leaves out the short and the full forms")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
-    figures = {name: _figures(name) for name in REGISTRY if "-" not in name} if arguments.name == "all" else _figures(arguments.name)
+    figures = _all() if arguments.name == "all" else _figures(arguments.name)
     print(json.dumps(figures) if arguments.json else "\n".join(_lines(figures)))
+
+
+def _all() -> dict[str, object]:
+    return {name: _figures(name) for name in REGISTRY if "-" not in name}
 
 
 def _figures(name: str) -> dict[str, object]:
