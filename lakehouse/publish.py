@@ -88,9 +88,18 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
 
 
 def reject(
-    stage: Stage, report: GateReport, batches: Sequence[Batch], *, at: datetime, attempt: str, events: Sequence[Mapping[str, object]] = ()
+    stage: Stage,
+    report: GateReport,
+    batches: Sequence[Batch],
+    *,
+    at: datetime,
+    attempt: str | None,
+    events: Sequence[Mapping[str, object]] = (),
 ) -> None:
-    """Leave main as it was; keep the staged files for inspection, and the reason with each batch."""
+    """Leave main as it was; keep the staged files for inspection, and the reason with each batch.
+
+    `attempt` tells what was tried, and will not be tried again as it is; None: the next run tries it anyhow.
+    """
     reason = "; ".join(f"{r.rule}: {r.message}" for p in report.ports for r in p.rules if r.blocks)
     staged = {str(p.address): [f.file_path for f in p.batch] for p in stage.ports.values()}
     with stage.mesh.store.writing() as con:

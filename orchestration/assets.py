@@ -3,8 +3,8 @@
 What happens inside is `story.py`; here it is told to Dagster. Next: `events.py`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -21,10 +21,11 @@ from orchestration.story import Made, Outcome, Request, run_product
 
 @dataclass(slots=True)
 class Heard:
-    """What a caller in the same process hears of a run: each batch's outcome, or what stopped the run as a whole."""
+    """What a caller in the same process hears of a run: how far it is, each batch's outcome, or what stopped it as a whole."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     error: MeshError | None = None
+    watch: Callable[[int, int], None] = lambda _number, _due: None
 
 
 def product_asset(product: Product, write: SpecWriter, opened: Opened, heard: Heard | None = None) -> dg.AssetsDefinition:
@@ -79,7 +80,7 @@ def _days(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
 def taken(mesh: Mesh, product: Product, request: Request, heard: Heard, made: Made | None = None) -> Iterator[Outcome]:
     """The run's outcomes. What stops a run as a whole is worth another try only when the world was in the way."""
     try:
-        for outcome in run_product(mesh, product, request, made):
+        for outcome in run_product(mesh, product, replace(request, watch=heard.watch), made):
             heard.outcomes.append(outcome)
             yield outcome
     except MeshError as error:

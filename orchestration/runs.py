@@ -25,6 +25,7 @@ from orchestration.keys import keys_of
 from orchestration.specs import SpecWriter
 from orchestration.story import Outcome, Request, run_product
 
+Watch = Callable[[Product, int, int], None]
 Verdict = Literal["published", "unchanged", "blocked", "failed", "skipped"]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -65,17 +66,20 @@ class ProductRun:
 
 
 def run(
-    mesh: Mesh, products: Sequence[Product], wanted: Wanted, *, dry: bool = False, told: Callable[[Product], None] = lambda _: None
+    mesh: Mesh, products: Sequence[Product], wanted: Wanted, *, dry: bool = False, watch: Watch = lambda _product, _number, _due: None
 ) -> list[ProductRun]:
-    """Run products one after another, each in a run of its own; one whose input was stopped before it published is skipped."""
+    """Run products one after another, each in a run of its own; one whose input was stopped before it published is skipped.
+
+    `watch` hears of each product as it begins (0 of 0), and then of each batch: its number, and how many are due.
+    """
     done: list[ProductRun] = []
     with _instance(mesh, dry=dry) as instance:
         for product in products:
-            told(product)
+            watch(product, 0, 0)
             if _waits(mesh, product, done):
                 done.append(ProductRun(run_id=str(uuid.uuid4()), product=product, skipped=True))
             else:
-                done.append(_run(mesh, product, wanted, instance))
+                done.append(_run(mesh, product, wanted, instance, watch))
     return done
 
 
@@ -89,10 +93,11 @@ def _waits(mesh: Mesh, product: Product, done: Sequence[ProductRun]) -> bool:
     return any(mesh.declarations.producer(i.address).address in stopped for i in product.inputs if i.address)
 
 
-def _run(mesh: Mesh, product: Product, wanted: Wanted, instance: dg.DagsterInstance | None) -> ProductRun:
-    run_id, started, heard = str(uuid.uuid4()), time.monotonic(), Heard()
+def _run(mesh: Mesh, product: Product, wanted: Wanted, instance: dg.DagsterInstance | None, watch: Watch) -> ProductRun:
+    run_id, started = str(uuid.uuid4()), time.monotonic()
+    heard = Heard(watch=lambda number, due: watch(product, number, due))
     if instance is None and not product.asset:
-        _dry(mesh, product, Request(run_id=run_id, wanted=wanted, dry=True), heard)
+        _dry(mesh, product, Request(run_id=run_id, wanted=wanted, dry=True, watch=heard.watch), heard)
     else:
         _in_dagster(mesh, product, wanted, instance, run_id, heard)
     return ProductRun(

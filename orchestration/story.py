@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -52,12 +52,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a run was asked for, and by which job of the orchestrator."""
+    """What a run was asked for, and by which job of the orchestrator. `watch` hears of each batch: its number, and how many are due."""
 
     run_id: str
     job: str = "mesh"
     wanted: Wanted = Wanted()
     dry: bool = False
+    watch: Callable[[int, int], None] = lambda _number, _due: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +103,12 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
     transform = made.transform if made else load_transform(mesh, product)
     run = Run(mesh=mesh, product=product, transform=transform, request=request, pins=made.pins if made else None)
     with writing(mesh, product.address, request.run_id, recover):
-        for work in _work(run):
+        works = list(_work(run))
+        for number, work in enumerate(works, start=1):
             outcome = _until_settled(run, work)
             drop_staged(mesh, work.batch)
             _expire_history(mesh, outcome.publication)
+            request.watch(number, len(works))
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
                 return
@@ -175,7 +178,7 @@ def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str
         abandon(stage)
         return outcome
     if report.blocked:
-        reject(stage, report, [batch], at=told.ended, attempt=work.attempt, events=tell(told))
+        reject(stage, report, [batch], at=told.ended, attempt=None if unjudged(report) else work.attempt, events=tell(told))
         return outcome
     facts = Circumstances(
         kind="restatement" if work.restates else "batch",
@@ -294,8 +297,15 @@ def _nothing_new(mesh: Mesh, current: Publication | None, fingerprint: str, work
     known = mesh.store.batch(work.batch.product, work.batch.id)
     if request.wanted.force:
         return append and known is not None and known.state == "published"
-    given_up = known is not None and known.state in ("rejected", "discarded", "withdrawn")
+    given_up = known is not None and (
+        known.state in ("discarded", "withdrawn") or (known.state == "rejected" and known.attempt is not None)
+    )
     return given_up or (current is not None and current.fingerprint == fingerprint)
+
+
+def unjudged(report: GateReport) -> bool:
+    """Whether the gate blocked for want of an answer (a port it points at is not there yet): then the next run asks again."""
+    return any(r.blocks and r.outcome == "not_evaluated" for p in report.ports for r in p.rules)
 
 
 def attempt_fingerprint(product: Product, transform: Transform) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lakemesh.session import Selected, note, session
+from lakemesh.session import Selected, session
 
 
 def run(
@@ -28,6 +28,7 @@ def run(
     from lakehouse.errors import WrongUse
     from lakehouse.outbox import Courier
     from lakemesh import runs, selection
+    from lakemesh.progress import watching
     from orchestration.runs import run as run_products
 
     if partition and (first or last):
@@ -40,7 +41,7 @@ def run(
             raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
         if batch:
             find(mesh.store, products[0], batch)
-        with Courier(mesh):
-            done = run_products(mesh, products, wanted, dry=dry_run, told=lambda product: note(f"{product.address} ..."))
+        with Courier(mesh), watching() as watch:
+            done = run_products(mesh, products, wanted, dry=dry_run, watch=watch)
     call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))
     raise typer.Exit(max((r.exit_code for r in done), default=0))

@@ -189,3 +189,15 @@ def test_a_sibling_reads_the_partitions_that_the_run_touched(here: Tried):
     here.deliver("shop.sales", "2.csv", [sale(3, 2), sale(4, 3)])
     assert here.results("shop.sales") == ["published", "published"]
     assert [r[1] for r in here.rows("shop.sales_daily")] == [1, 2, 1]
+
+
+def test_a_batch_that_nothing_could_judge_is_tried_again(here: Tried):
+    """A foreign key into a port that is not there yet blocks; once it is there, the next run asks again without being forced."""
+    sold: dict[str, Property] = {"id": "integer", "day": {"logicalType": "integer", "relationships": [{"to": "shop.days.day"}]}}
+    here.product("shop.days", columns={"day": "integer"}, key=["day"])
+    here.product("shop.sales", columns=sold, key=["id"])
+    here.deliver("shop.sales", "1.csv", [{"id": 1, "day": 1}])
+    assert here.results("shop.sales") == ["blocked"]
+    here.deliver("shop.days", "1.csv", [{"day": 1}])
+    here.run("shop.days")
+    assert here.results("shop.sales") == ["published"]
