@@ -5,6 +5,7 @@ Exit: 0 yes or done, 1 the answer is no, 2 wrong use, 3 the world is in the way.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -105,6 +106,8 @@ def _meant(error: MeshError | typer.TyperException | RecursionError) -> MeshErro
 def main() -> None:
     """The entry point: as `invoke`, without a traceback, and without waiting for the interpreter to tidy up."""
     sys.excepthook = _internal
+    # imports make many objects and no garbage; `Session.open` lets the collector look again, at what comes after them
+    gc.disable()
     try:
         code = invoke(sys.argv[1:])
         sys.stdout.flush()

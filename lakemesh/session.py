@@ -5,6 +5,7 @@ Next: `selection.py` for addresses, `render.py` for answers.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Session:
         """The mesh, opened; the caller closes it."""
         from lakehouse.mesh import Mesh
 
+        gc.freeze()
+        gc.enable()
         return Mesh.open(self.settings())
 
     def answer(self, document: Mapping[str, object], show: Callable[[], None]) -> None:
