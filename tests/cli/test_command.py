@@ -169,7 +169,7 @@ def test_pytest_finds_the_examples(declared: Shop):
         "- name: right\n  given: {landed: [{order_id: 1}]}\n  expect: {orders: [{order_id: 1}]}\n"
         "- name: wrong\n  given: {landed: [{order_id: 1}]}\n  expect: {orders: []}\n"
     )
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "lakemesh.pytest_plugin", "-p", "no:cacheprovider", "--rootdir", ".", "domains"]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "domains"]
     done = subprocess.run(words, cwd=declared.root, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     assert 'orders: not expected {"order_id": 1}' in done.stdout

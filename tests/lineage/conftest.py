@@ -80,6 +80,15 @@ def specification() -> Specification:
     return Specification(SPEC)
 
 
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """OpenLineage's client writes what it understood back into the environment; other tests must not inherit it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mesh]:
     """An empty mesh on disk, where nobody said where lineage goes."""
