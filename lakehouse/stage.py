@@ -125,10 +125,16 @@ class Stage:
         *,
         rejected: Callable[[], Sequence[Rejected]] = tuple,
         mode: Write | None = None,
+        exact: bool = False,
     ) -> StagedPort:
-        """Split, cast and stage the rows of one port; `rejected` is asked after `relation` was read to its end."""
+        """Split, cast and stage the rows of one port; `rejected` is asked after `relation` was read to its end.
+
+        `exact`: the rows are known to have the contract's columns and types.
+        """
         staged = self._open(port, mode or port.write)
-        split_rows = split(self.connection, relation, staged.table, staged.row_rules, run_id=self.run_id, port=str(port.address))
+        split_rows = split(
+            self.connection, relation, staged.table, staged.row_rules, run_id=self.run_id, port=str(port.address), exact=exact
+        )
         self.mesh.faults.at("k1")
         self._set_aside(staged, split_rows, rejected())
         added, removed = self._place(staged, split_rows)

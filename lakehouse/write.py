@@ -54,15 +54,23 @@ class Split:
 
 
 def split(
-    connection: duckdb.DuckDBPyConnection, relation: str, table: StagedTable, rules: Sequence[RowRule], *, run_id: str, port: str
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    table: StagedTable,
+    rules: Sequence[RowRule],
+    *,
+    run_id: str,
+    port: str,
+    exact: bool = False,
 ) -> Split:
     """Write `relation` (a table expression) into the table's folder, rows that break a rule apart from the rest.
 
-    Raises TransformFailed when the relation's columns are not the table's.
+    Raises TransformFailed when the relation's columns are not the table's. `exact` says that its types are known to be the
+    table's: then the engine is not asked for them, which would plan the reading once more.
     """
     folder = run_folder(table, run_id)
     table.folders.append(folder)
-    casts = _casts(connection, relation, table.schema, port)
+    casts = _as_they_are(table.schema) if exact else _casts(connection, relation, table.schema, port)
     query = _split_query(relation, table, casts, rules)
     partitions = ["__bad"] * bool(rules or casts.lossy) + [f"__p{i}" for i, _ in enumerate(table.metadata.spec().fields)]
     by = f", PARTITION_BY ({', '.join(partitions)}), WRITE_PARTITION_COLUMNS false" if partitions else ""
@@ -133,6 +141,10 @@ class _Casts:
     @property
     def lossy(self) -> bool:
         return bool(self.refused)
+
+
+def _as_they_are(schema: Schema) -> _Casts:
+    return _Casts(select={f.name: quote(f.name) for f in schema.fields}, refused={})
 
 
 def _casts(connection: duckdb.DuckDBPyConnection, relation: str, schema: Schema, port: str) -> _Casts:

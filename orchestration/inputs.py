@@ -15,6 +15,7 @@ import duckdb
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
 from lakehouse.batches import Due
+from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import InputPort, Product
 from lakehouse.errors import MeshError
 from lakehouse.mesh import Mesh
@@ -61,6 +62,12 @@ class Inputs:
     def driving(self) -> Landed | None:
         """The delivery that this run is about, once it was read."""
         return self._landed.get(self.due.batch.input_port) if self.due else None
+
+    def landed_as(self, relation: str, contract: Contract) -> bool:
+        """Whether `relation` is a delivery as it landed, in just the contract's columns and types."""
+        landed = [self.product.input(name).expected for name, found in self._landed.items() if found.relation == relation]
+        wanted = [(c.name, c.type) for c in contract.columns]
+        return any(expected is not None and [(c.name, c.type) for c in expected.columns] == wanted for expected in landed)
 
     def rejected(self) -> Sequence[Rejected]:
         """Source rows that could not be read, of all deliveries opened."""

@@ -160,7 +160,8 @@ def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
     for port in stage.product.outputs:
         try:
             rows = transform.rows(port, bound)
-            stage.write(port, rows, rejected=inputs.rejected if port is stage.product.main else tuple)
+            rejected = inputs.rejected if port is stage.product.main else tuple
+            stage.write(port, rows, rejected=rejected, exact=inputs.landed_as(rows, port.contract))
         except duckdb.Error as error:
             raise inputs.failure or failure(f"{stage.product.address}: {port.name}", error) from error
 
