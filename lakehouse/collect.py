@@ -57,25 +57,22 @@ def folders(mesh: Mesh, product: Address) -> list[Path]:
     return [f for f in found if f.is_dir()]
 
 
-def reachable(mesh: Mesh, product: Address) -> Iterator[str]:
-    """Every file that somebody may still read: addresses, in no order."""
-    declared = mesh.declarations.products[product].outputs
-    for address in [a for o in declared for a in (o.address, o.address.quarantine)]:
-        table = load(mesh.catalog, address)
-        if table is not None:
-            yield from _of_table(mesh, table)
-    for publication in mesh.store.unexpired(product):
-        for state in publication.ports:
-            yield from mesh.manifests.reached(state.manifest_list)
-    for batch in mesh.store.batches(product):
-        yield from (f for files in (batch.staged or {}).values() for f in files)
+def reachable(mesh: Mesh, product: Address) -> set[str]:
+    """Every file that somebody may still read: addresses."""
+    ports = mesh.declarations.products[product].outputs
+    tables = [load(mesh.catalog, a) for o in ports for a in (o.address, o.address.quarantine)]
+    staged = {f for batch in mesh.store.batches(product) for files in (batch.staged or {}).values() for f in files}
+    return _of_tables(mesh, tables) | _of_publications(mesh, mesh.store.unexpired(product)) | staged
 
 
-def _of_table(mesh: Mesh, table: Table) -> Iterator[str]:
-    yield table.metadata_location
-    yield from (entry.metadata_file for entry in table.metadata.metadata_log)
-    for snapshot in table.metadata.snapshots:
-        yield from mesh.manifests.reached(snapshot.manifest_list)
+def _of_tables(mesh: Mesh, tables: Iterable[Table | None]) -> set[str]:
+    there = [table for table in tables if table is not None]
+    metadata = {f for t in there for f in (t.metadata_location, *(entry.metadata_file for entry in t.metadata.metadata_log))}
+    return metadata | mesh.manifests.reached(s.manifest_list for t in there for s in t.metadata.snapshots)
+
+
+def _of_publications(mesh: Mesh, publications: Iterable[Publication]) -> set[str]:
+    return mesh.manifests.reached(s.manifest_list for p in publications for s in p.ports)
 
 
 def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
@@ -84,20 +81,24 @@ def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
     gone = _outside_history(mesh, publications)
     if not gone:
         return ()
-    kept = [p for p in publications if p not in gone]
-    lost = _files(mesh, gone) - _files(mesh, kept) - set(_current_files(mesh, product))
-    mesh.store.expire(p.id for p in gone)
+    kept = [p for p in publications if p.id not in gone]
+    ports = mesh.declarations.products[product].outputs
+    # the tables list fewer snapshots than the history keeps, but may list one that no publication has
+    live = _of_publications(mesh, kept) | _of_tables(mesh, (load(mesh.catalog, o.address) for o in ports))
+    lost = _of_publications(mesh, [p for p in publications if p.id in gone]) - live
+    mesh.store.expire(gone)
     for address in lost:
         Path(local_path(address)).unlink(missing_ok=True)
-    return tuple(p.id for p in gone)
+    return tuple(gone)
 
 
-def _outside_history(mesh: Mesh, publications: Sequence[Publication]) -> list[Publication]:
+def _outside_history(mesh: Mesh, publications: Sequence[Publication]) -> list[str]:
+    """Ids of publications that are too old or too many, and that nobody depends on."""
     history = mesh.settings.history
     oldest = mesh.now() - timedelta(days=history.days)
-    pinned = _pinned(mesh)
-    old = [p for number, p in enumerate(publications) if number >= history.publications or p.at < oldest]
-    return [p for p in old if p.id not in pinned and p is not publications[0]]
+    old = [p.id for number, p in enumerate(publications) if number and (number >= history.publications or p.at < oldest)]
+    pinned = _pinned(mesh) if old else set()
+    return [id for id in old if id not in pinned]
 
 
 def _pinned(mesh: Mesh) -> set[str]:
@@ -106,15 +107,3 @@ def _pinned(mesh: Mesh) -> set[str]:
         leased = {p for lease in mesh.store.leases(con) if alive(lease, mesh) for p in lease.publications}
         currents = [mesh.store.current_in(con, product) for product in mesh.declarations.products]
     return leased | {p for c in currents if c for p in c.inputs.values()}
-
-
-def _files(mesh: Mesh, publications: Iterable[Publication]) -> set[str]:
-    return {f for p in publications for s in p.ports for f in mesh.manifests.reached(s.manifest_list)}
-
-
-def _current_files(mesh: Mesh, product: Address) -> Iterator[str]:
-    """What the tables themselves lead to; their metadata lists fewer snapshots than the history keeps."""
-    for port in mesh.declarations.products[product].outputs:
-        table = load(mesh.catalog, port.address)
-        if table is not None:
-            yield from _of_table(mesh, table)

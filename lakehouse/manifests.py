@@ -58,12 +58,11 @@ class Manifests:
         """The manifests of a snapshot; empty before the first."""
         return self._list(manifest_list) if manifest_list else ()
 
-    def reached(self, manifest_list: str | None) -> Iterator[str]:
-        """A manifest list, its manifests and their data files: all that a snapshot leads to."""
-        if manifest_list is not None:
-            yield manifest_list
-            yield from (m.manifest_path for m in self.manifests(manifest_list))
-            yield from (f.file_path for f in self.files(manifest_list))
+    def reached(self, manifest_lists: Iterable[str | None]) -> set[str]:
+        """The manifest lists, their manifests and data files: all that some snapshots lead to. A shared manifest is looked at once."""
+        lists = {found for found in manifest_lists if found is not None}
+        manifests = {m.manifest_path: m for found in lists for m in self.manifests(found)}
+        return lists | manifests.keys() | {f.file_path for m in manifests.values() for f in self._manifest(m).files}
 
     def overlapping(self, manifest_list: str | None, schema: Schema, bounds: Mapping[str, Bounds]) -> tuple[DataFile, ...]:
         """The live files that may hold a row inside all of `bounds`; a file that says nothing of a column may."""

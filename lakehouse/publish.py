@@ -194,8 +194,7 @@ def _remove_only_reached_by(stage: Stage, gone: Sequence[str]) -> None:
     manifests = stage.mesh.manifests
     quarantines = [p.quarantine for p in stage.ports.values() if p.quarantine is not None]
     listed = [s.manifest_list for table in quarantines for s in table.metadata.snapshots]
-    kept = {f for reached in listed for f in manifests.reached(reached)}
-    for address in {f for reached in gone for f in manifests.reached(reached)} - kept:
+    for address in manifests.reached(gone) - manifests.reached(listed):
         Path(local_path(address)).unlink(missing_ok=True)
 
 

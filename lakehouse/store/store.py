@@ -57,7 +57,7 @@ class Store:
             listed = (
                 select(tables.publications).where(tables.publications.c.product == str(product)).order_by(tables.publications.c.seq.desc())
             )
-            return tuple(self._publication(con, row) for row in con.execute(listed.limit(limit)).all())
+            return self._publications(con, con.execute(listed.limit(limit)).all())
 
     def publication(self, id: str) -> Publication | None:
         with self.reading() as con:
@@ -76,9 +76,18 @@ class Store:
             found = con.execute(listed).first()
             return self._publication(con, found) if found else None
 
-    def _publication(self, con: Connection, row: object) -> Publication:
-        states = select(tables.port_states).where(tables.port_states.c.publication == row.id)  # type: ignore[attr-defined]
-        return rows.publication(row, con.execute(states).all())
+    def _publication(self, con: Connection, row: Row[Any]) -> Publication:
+        return self._publications(con, [row])[0]
+
+    def _publications(self, con: Connection, found: Sequence[Row[Any]]) -> tuple[Publication, ...]:
+        """Publications with their ports' states, asked for by the hundred."""
+        states: dict[str, list[Row[Any]]] = {row.id: [] for row in found}
+        ids, of = list(states), tables.port_states
+        for start in range(0, len(ids), 500):
+            mine = of.c.publication.in_(ids[start : start + 500])
+            for state in con.execute(select(of).where(mine).order_by(of.c.publication, of.c.address)):
+                states[state.publication].append(state)
+        return tuple(rows.publication(row, states[row.id]) for row in found)
 
     def record(self, con: Connection, publication: Publication) -> None:
         """Write a publication and its ports' states."""
@@ -101,7 +110,7 @@ class Store:
         with self.reading() as con:
             listed = select(tables.publications).where(tables.publications.c.product == str(product), tables.publications.c.expired == 0)
             found = con.execute(listed.order_by(tables.publications.c.seq.desc())).all()
-            return tuple(self._publication(con, row) for row in found)
+            return self._publications(con, found)
 
     # contracts
 
