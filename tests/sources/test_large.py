@@ -27,7 +27,8 @@ with duckdb.connect() as connection:
     landed = source.open(connection, source.deliveries())
     connection.execute(f"COPY (SELECT * FROM {landed.relation}) TO '{sys.argv[1]}.parquet'")
     rows = connection.execute(f"SELECT count(*) FROM '{sys.argv[1]}.parquet'").fetchall()[0][0]
-print(rows, len(landed.rejected()), landed.rejected()[-1].line, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    rejected = landed.rejected()
+print(rows, len(rejected), rejected[-1].line, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
