@@ -10,19 +10,52 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cachetools import LRUCache
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.serializers import FromInputFile
+from pyiceberg.table import Table
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.typedef import Identifier
+from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 from lakehouse.store import Store, open_engine
+from lakehouse.store.engine import reading
 
-__all__ = ["SqlCatalog", "ensure_namespace", "open_catalog"]
+__all__ = ["MeshCatalog", "ensure_namespace", "open_catalog"]
 
 CATALOG_NAME = "mesh"
+_KEPT_METADATA = 256
+_POINTER = text(
+    "select metadata_location from iceberg_tables where catalog_name = :catalog and table_namespace = :namespace"
+    " and table_name = :name and coalesce(iceberg_type, 'TABLE') = 'TABLE'"
+)
 
 
-def _embedded(settings: Settings) -> tuple[SqlCatalog, Store]:
+class MeshCatalog(SqlCatalog):
+    """pyiceberg's SQL catalog on the store's engine. A metadata file never changes, so `known` keeps what was read or written of it."""
+
+    known: LRUCache[str, TableMetadata]
+
+    def load_table(self, identifier: str | Identifier) -> Table:
+        """The table as its pointer says now; NoSuchTableError when it has none."""
+        *namespace, name = self.identifier_to_tuple(identifier)
+        with reading(self.engine) as connection:
+            location = connection.execute(_POINTER, {"catalog": self.name, "namespace": ".".join(namespace), "name": name}).scalar()
+        if location is None:
+            raise NoSuchTableError(f"Table does not exist: {identifier}")
+        metadata = self.known.get(location)
+        if metadata is None:
+            metadata = FromInputFile.table_metadata(self._load_file_io(location=location).new_input(location))
+            self.known[location] = metadata
+        io = self._load_file_io(metadata.properties, location)
+        return Table((*namespace, name), metadata, location, io, self)
+
+
+def _embedded(settings: Settings) -> tuple[MeshCatalog, Store]:
     try:
         settings.warehouse.mkdir(parents=True, exist_ok=True)
         with _alone(settings.home / "opening.lock"):
@@ -33,9 +66,9 @@ def _embedded(settings: Settings) -> tuple[SqlCatalog, Store]:
         ) from error
 
 
-def _open(settings: Settings) -> tuple[SqlCatalog, Store]:
+def _open(settings: Settings) -> tuple[MeshCatalog, Store]:
     engine = open_engine(settings.database)
-    catalog = SqlCatalog(
+    catalog = MeshCatalog(
         CATALOG_NAME,
         uri=f"sqlite:///{settings.database}",
         warehouse=f"file://{settings.warehouse}",
@@ -44,6 +77,7 @@ def _open(settings: Settings) -> tuple[SqlCatalog, Store]:
     # pyiceberg builds an engine of its own; ours begins write transactions at once and shares the file with the store
     catalog.engine.dispose()
     catalog.engine = engine
+    catalog.known = LRUCache(_KEPT_METADATA)
     return catalog, Store(engine)
 
 
@@ -55,17 +89,17 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-CATALOGS: dict[str, Callable[[Settings], tuple[SqlCatalog, Store]]] = {"embedded": _embedded}
+CATALOGS: dict[str, Callable[[Settings], tuple[MeshCatalog, Store]]] = {"embedded": _embedded}
 
 
-def open_catalog(settings: Settings) -> tuple[SqlCatalog, Store]:
+def open_catalog(settings: Settings) -> tuple[MeshCatalog, Store]:
     """The catalog and store of the settings' profile."""
     if settings.profile not in CATALOGS:
         raise Unavailable(f"profile {settings.profile!r} is not built yet", hint="MESH_PROFILE=embedded")
     return CATALOGS[settings.profile](settings)
 
 
-def ensure_namespace(catalog: SqlCatalog, domain: str) -> None:
+def ensure_namespace(catalog: MeshCatalog, domain: str) -> None:
     """Give the domain its namespace row, which a first publish needs."""
     with suppress(IntegrityError):  # somebody else made it meanwhile
         catalog.create_namespace_if_not_exists(domain)

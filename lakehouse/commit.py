@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyiceberg
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
@@ -22,10 +21,17 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
-from pyiceberg.table.update import AssertCreate, AssertTableUUID, RemoveSnapshotsUpdate, TableRequirement
+from pyiceberg.table.update import (
+    AssertCreate,
+    RemoveSnapshotsUpdate,
+    _apply_table_update,
+    _TableMetadataUpdateContext,
+    _update_table_metadata_log,
+)
 from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
+from lakehouse.catalogs import MeshCatalog
 from lakehouse.errors import Damaged, PublishConflict, Unavailable
 from lakehouse.store.engine import writing
 
@@ -47,18 +53,18 @@ if not pyiceberg.__version__.startswith(PROVEN):
 
 
 class _Cached(Transaction):
-    """Applies a transaction's updates once per change; pyiceberg deep-copies all metadata at each look."""
+    """Applies each update once; pyiceberg applies all of them anew, and deep-copies all metadata, at each look."""
 
-    _seen: tuple[int, int] | None = None
-    _applied: TableMetadata
+    def __init__(self, table: Table) -> None:
+        self._context = _TableMetadataUpdateContext()
+        self._applied, self._seen = table.metadata, 0
+        super().__init__(table)
 
     @property
     def table_metadata(self) -> TableMetadata:
-        if not self._updates:
-            return self._table.metadata
-        now = (id(self._table.metadata), len(self._updates))
-        if self._seen != now:
-            self._applied, self._seen = super().table_metadata, now
+        for update in self._updates[self._seen :]:
+            self._applied = _apply_table_update(update, self._applied, self._context)
+        self._seen = len(self._updates)
         return self._applied
 
 
@@ -137,7 +143,7 @@ class Committed:
     metadata_location: str
 
 
-def load(catalog: SqlCatalog, address: Address) -> Table | None:
+def load(catalog: MeshCatalog, address: Address) -> Table | None:
     """The table as it is now, or None."""
     try:
         return catalog.load_table(address.identifier)
@@ -151,7 +157,7 @@ def load(catalog: SqlCatalog, address: Address) -> Table | None:
         ) from error
 
 
-def stage(catalog: SqlCatalog, address: Address, table: Table | None, create: Callable[[], tuple[Schema, PartitionSpec]]) -> StagedTable:
+def stage(catalog: MeshCatalog, address: Address, table: Table | None, create: Callable[[], tuple[Schema, PartitionSpec]]) -> StagedTable:
     """Open a table's next state; a table that is not there yet is created in the same transaction."""
     if table is not None:
         return StagedTable(address, _Change(table), table)
@@ -161,7 +167,7 @@ def stage(catalog: SqlCatalog, address: Address, table: Table | None, create: Ca
 
 
 def commit(
-    catalog: SqlCatalog,
+    catalog: MeshCatalog,
     staged: Sequence[StagedTable],
     record: Callable[[Connection, Sequence[Committed]], None],
     *,
@@ -194,14 +200,29 @@ def commit(
     return [done for _, done in ready]
 
 
-def _write_metadata(catalog: SqlCatalog, table: StagedTable) -> tuple[StagedTable, Committed]:
-    transaction = table.transaction
-    needed: tuple[TableRequirement, ...] = (AssertCreate(),)
-    if table.base is not None:
-        needed = (*transaction._requirements, AssertTableUUID(uuid=table.base.metadata.table_uuid))
-    next_state = catalog._update_and_stage_table(table.base, table.address.identifier, needed, transaction._updates)
-    catalog._write_metadata(next_state.metadata, next_state.io, next_state.metadata_location)
-    return table, Committed(table.address, next_state.metadata, next_state.metadata_location)
+def _write_metadata(catalog: MeshCatalog, table: StagedTable) -> tuple[StagedTable, Committed]:
+    metadata, location = _created(catalog, table) if table.base is None else _changed(table, table.base)
+    catalog._write_metadata(metadata, table.io, location)
+    catalog.known[location] = metadata
+    return table, Committed(table.address, metadata, location)
+
+
+def _created(catalog: MeshCatalog, table: StagedTable) -> tuple[TableMetadata, str]:
+    made = catalog._update_and_stage_table(None, table.address.identifier, (AssertCreate(),), table.transaction._updates)
+    return made.metadata, made.metadata_location
+
+
+def _changed(table: StagedTable, base: Table) -> tuple[TableMetadata, str]:
+    """The next metadata as the transaction has it, after the checks that pyiceberg would make; what it would do again is not."""
+    for requirement in table.transaction._requirements:
+        requirement.validate(base.metadata)
+    changed = table.metadata
+    changed.spec().check_compatible(changed.schema())
+    if changed.last_updated_ms == base.metadata.last_updated_ms:  # no new snapshot, whose time it would be
+        changed = changed.model_copy(update={"last_updated_ms": base.metadata.last_updated_ms + 1})
+    metadata = _update_table_metadata_log(changed, base.metadata_location, base.metadata.last_updated_ms)
+    version = MeshCatalog._parse_metadata_version(base.metadata_location) + 1
+    return metadata, base.location_provider().new_table_metadata_file_location(version)
 
 
 _SWAP = text(

@@ -13,7 +13,7 @@ from typing import Self
 import duckdb
 
 from lakehouse.address import Address
-from lakehouse.catalogs import SqlCatalog, open_catalog
+from lakehouse.catalogs import MeshCatalog, open_catalog
 from lakehouse.declare import Declarations, load
 from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
@@ -33,7 +33,7 @@ class Mesh:
 
     settings: Settings
     declarations: Declarations
-    catalog: SqlCatalog
+    catalog: MeshCatalog
     store: Store
     manifests: Manifests
     now: Callable[[], datetime] = utc_now

@@ -12,6 +12,7 @@ from lakehouse.address import Address
 from lakehouse.pins import this_process
 from lakehouse.store import Holder, Lease
 from lakehouse.testing import Property
+from lakehouse.verify import verify
 from tests.spine.tried import Tried
 
 COLUMNS: dict[str, Property] = {"id": "integer", "amount": {"logicalType": "number", "required": True}}
@@ -76,6 +77,15 @@ def test_damage_is_found_and_named(orders: Tried, damage: str):
     do, told = DAMAGE[damage]
     do(orders)
     assert any(told in found for found in orders.verified()), orders.verified()
+
+
+def test_what_was_read_before_the_damage_is_read_again(orders: Tried):
+    """A resident process remembers metadata that it has read; verify does not."""
+    with orders.open() as mesh:
+        assert verify(mesh, mesh.declarations.products.values()) == ()
+        for path in (orders.root / ".mesh/warehouse/shop/orders/metadata").glob("*.metadata.json"):
+            path.write_text("{}", encoding="utf-8")
+        assert {f.kind for f in verify(mesh, mesh.declarations.products.values())} == {"damaged"}
 
 
 def test_a_dead_run_is_told_until_the_next_one(orders: Tried):
