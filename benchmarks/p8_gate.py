@@ -98,8 +98,11 @@ class Staged:
     def relation(self, scope: Scope) -> str:
         return self._relation
 
-    def others(self, columns: Sequence[str]) -> str:
-        return f"(select * from {self._relation} where false)"
+    def others(self, columns: Sequence[str]) -> None:
+        return None
+
+    def count(self, scope: Scope) -> None:
+        return None
 
 
 def run() -> dict[str, object]:

@@ -79,19 +79,30 @@ class Dataset(Protocol):
         """The rows in `scope`: this batch's, the touched partitions' or the whole port's (staged state, this batch included)."""
         ...
 
-    def others(self, columns: Sequence[str]) -> str:
-        """Rows of the staged port that are not this batch's, from those files only whose bounds of `columns` overlap the batch's."""
+    def others(self, columns: Sequence[str]) -> str | None:
+        """Rows of the staged port that are not this batch's, from those files only whose bounds of `columns` overlap the batch's.
+
+        None when there is no such file.
+        """
+        ...
+
+    def count(self, scope: Scope) -> int | None:
+        """How many rows `relation(scope)` has, if that is known without counting them."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A gate rule bound to data: `relation`, `others` (uniqueness over the port only) and `target` (foreign keys) are table expressions."""
+    """A gate rule bound to data: `relation`, `others` (uniqueness over the port only) and `target` (foreign keys) are table expressions.
+
+    `total` is the number of rows in `relation` where it is known.
+    """
 
     rule: GateRule
     relation: str
     others: str | None = None
     target: str | None = None
+    total: int | None = None
 
 
 class Runner(Protocol):
@@ -220,8 +231,8 @@ def _bind(rule: GateRule, dataset: Dataset, targets: Mapping[Address, str]) -> C
     """Duplicates over the port are looked for among the batch's rows and the others: what is published was checked before."""
     target = targets[rule.to] if rule.to is not None else None
     if rule.metric == "duplicateValues" and rule.scope == "port" and (rule.operator, rule.threshold) == ("mustBe", 0):
-        return Check(rule=rule, relation=dataset.relation("batch"), others=dataset.others(rule.columns))
-    return Check(rule=rule, relation=dataset.relation(rule.scope), target=target)
+        return Check(rule=rule, relation=dataset.relation("batch"), others=dataset.others(rule.columns), total=dataset.count("batch"))
+    return Check(rule=rule, relation=dataset.relation(rule.scope), target=target, total=dataset.count(rule.scope))
 
 
 def _evaluate(

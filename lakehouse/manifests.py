@@ -12,10 +12,12 @@ from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any
 
+from cachetools import LRUCache
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, read_manifest_list
 from pyiceberg.schema import Schema
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import PrimitiveType
 from pyiceberg.utils.datetime import date_to_days, datetime_to_micros, time_to_micros
 
@@ -43,12 +45,18 @@ class Manifests:
 
     def __init__(self, io: FileIO) -> None:
         self._io = io
-        self._manifest = lru_cache(maxsize=_KEPT_MANIFESTS)(self._read)
+        self._kept: LRUCache[str, _Manifest] = LRUCache(_KEPT_MANIFESTS)
         self._list = lru_cache(maxsize=_KEPT_LISTS)(self._read_list)
 
     def fresh(self) -> Manifests:
         """Another reader of the same files, which has read nothing yet."""
         return Manifests(self._io)
+
+    def learn(self, snapshot: Snapshot | None, added: Sequence[DataFile]) -> None:
+        """Remember the files that this process has just added in `snapshot`, instead of reading its new manifest back."""
+        for manifest in self.manifests(snapshot.manifest_list if snapshot else None):
+            if snapshot and manifest.added_snapshot_id == snapshot.snapshot_id and _only_adds(manifest, len(added)):
+                self._kept[manifest.manifest_path] = _Manifest(tuple(added))
 
     def files(self, manifest_list: str | None) -> tuple[DataFile, ...]:
         """The live data files of a snapshot."""
@@ -80,6 +88,12 @@ class Manifests:
             manifest.hulls[id] = _union(_bounds(f, id, kind) for f in manifest.files)
         return manifest.hulls[id]
 
+    def _manifest(self, manifest: ManifestFile) -> _Manifest:
+        path = manifest.manifest_path
+        if path not in self._kept:
+            self._kept[path] = self._read(manifest)
+        return self._kept[path]
+
     def _read(self, manifest: ManifestFile) -> _Manifest:
         if manifest.content == ManifestContent.DELETES:
             raise Unavailable(
@@ -97,6 +111,10 @@ class Manifests:
             return tuple(read_manifest_list(self._io.new_input(path)))
         except _UNREADABLE as error:
             raise _missing(path, error) from error
+
+
+def _only_adds(manifest: ManifestFile, files: int) -> bool:
+    return manifest.added_files_count == files and not manifest.existing_files_count and not manifest.deleted_files_count
 
 
 def _missing(path: str, error: Exception) -> Damaged:

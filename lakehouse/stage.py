@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import duckdb
 from pyiceberg.manifest import DataFile
@@ -26,7 +26,7 @@ from lakehouse.quarantine import contract_of, failing_by_rule, keep
 from lakehouse.rules import GateRule, RowRule, gate_rules, row_rules
 from lakehouse.scan import paths, scan
 from lakehouse.schema import evolve, iceberg_schema, partition_spec
-from lakehouse.sources import Rejected
+from lakehouse.sources import Landed, Rejected
 from lakehouse.store import PortState, Publication
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, merge
@@ -81,21 +81,27 @@ class StagedPort:
         """Every file of the staged state."""
         return self.mesh.manifests.files(self.table.manifest_list)
 
-    def relation(self, scope: Scope) -> str:
+    def within(self, scope: Scope) -> Sequence[DataFile]:
         match scope:
             case "batch":
-                files: Sequence[DataFile] = self.batch
+                return self.batch
             case "partitions":
-                files = same_partitions(self.files(), self.batch)
+                return same_partitions(self.files(), self.batch)
             case "port":
-                files = self.files()
-        return scan(paths(files), self.table.schema)
+                return self.files()
 
-    def others(self, columns: Sequence[str]) -> str:
+    def relation(self, scope: Scope) -> str:
+        return scan(paths(self.within(scope)), self.table.schema)
+
+    def count(self, scope: Scope) -> int:
+        return sum(f.record_count for f in self.within(scope))
+
+    def others(self, columns: Sequence[str]) -> str | None:
         bounds = hull(self.batch, self.table.schema, columns)
         mine = {f.file_path for f in self.batch}
         near = self.mesh.manifests.overlapping(self.table.manifest_list, self.table.schema, bounds) if self.batch else ()
-        return scan([f.file_path for f in near if f.file_path not in mine], self.table.schema)
+        others = [f.file_path for f in near if f.file_path not in mine]
+        return scan(others, self.table.schema) if others else None
 
 
 class Stage:
@@ -125,21 +131,21 @@ class Stage:
         *,
         rejected: Callable[[], Sequence[Rejected]] = tuple,
         mode: Write | None = None,
-        exact: bool = False,
+        landed: Landed | None = None,
     ) -> StagedPort:
         """Split, cast and stage the rows of one port; `rejected` is asked after `relation` was read to its end.
 
-        `exact`: the rows are known to have the contract's columns and types.
+        `landed` is the delivery that `relation` is, where it has the contract's columns and types.
         """
         staged = self._open(port, mode or port.write)
-        split_rows = split(
-            self.connection, relation, staged.table, staged.row_rules, run_id=self.run_id, port=str(port.address), exact=exact
-        )
+        how = partial(split, self.connection, table=staged.table, rules=staged.row_rules, run_id=self.run_id, port=str(port.address))
+        split_rows = landed.read(lambda rows, strict: how(rows, exact=True, strict=strict)) if landed else how(relation)
         self.mesh.faults.at("k1")
         self._set_aside(staged, split_rows, rejected())
         added, removed = self._place(staged, split_rows)
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
+        self.mesh.manifests.learn(staged.table.metadata.current_snapshot(), added)
         sweep(staged.table, keep=paths(staged.table.added))
         self.ports[port.name] = staged
         return staged

@@ -104,3 +104,8 @@ def quote(name: str) -> str:
 def literal(value: str) -> str:
     """An SQL string."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def or_fail(condition: str) -> str:
+    """A condition that is never false: where `condition` does not hold, the query fails."""
+    return f"CASE WHEN {condition} THEN true ELSE error('a row is to be looked at') END"

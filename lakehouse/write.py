@@ -24,7 +24,7 @@ from lakehouse.errors import TransformFailed, Unavailable
 from lakehouse.rules import RowRule
 from lakehouse.scan import field_ids, local_path
 from lakehouse.schema import duckdb_type
-from lakehouse.types import literal, quote
+from lakehouse.types import literal, or_fail, quote
 
 FILE_SIZE = "128MB"
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
@@ -62,17 +62,20 @@ def split(
     run_id: str,
     port: str,
     exact: bool = False,
+    strict: bool = False,
 ) -> Split:
     """Write `relation` (a table expression) into the table's folder, rows that break a rule apart from the rest.
 
     Raises TransformFailed when the relation's columns are not the table's. `exact` says that its types are known to be the
-    table's: then the engine is not asked for them, which would plan the reading once more.
+    table's: then the engine is not asked for them, which would plan the reading once more. `strict` gives up with the engine's
+    error at the first row that breaks a rule: parting good rows from bad costs more than writing them.
     """
     folder = run_folder(table, run_id)
     table.folders.append(folder)
     casts = _as_they_are(table.schema) if exact else _casts(connection, relation, table.schema, port)
-    query = _split_query(relation, table, casts, rules)
-    partitions = ["__bad"] * bool(rules or casts.lossy) + [f"__p{i}" for i, _ in enumerate(table.metadata.spec().fields)]
+    query = _split_query(relation, table, casts, rules, strict=strict)
+    parted = bool(rules or casts.lossy) and not strict
+    partitions = ["__bad"] * parted + [f"__p{i}" for i, _ in enumerate(table.metadata.spec().fields)]
     by = f", PARTITION_BY ({', '.join(partitions)}), WRITE_PARTITION_COLUMNS false" if partitions else ""
     folder.mkdir(parents=True, exist_ok=True)
     options = f"FORMAT parquet, COMPRESSION zstd, FILE_SIZE_BYTES '{FILE_SIZE}', FIELD_IDS {field_ids(table.schema)}{by}"
@@ -196,12 +199,13 @@ def _canonical(kind: str) -> str:
 # the split
 
 
-def _split_query(relation: str, table: StagedTable, casts: _Casts, rules: Sequence[RowRule]) -> str:
+def _split_query(relation: str, table: StagedTable, casts: _Casts, rules: Sequence[RowRule], *, strict: bool) -> str:
     cast = [*(f"{e} as {quote(n)}" for n, e in casts.select.items()), *_notes(casts)]
     inner = f"(select {', '.join(cast)} from {relation})" if casts.lossy else relation
     columns = [quote(f.name) for f in table.schema.fields] + (["__raw", "__type"] if casts.lossy else [])
-    bad = [f"{_bad(rules, noted=casts.lossy)} as __bad"] if rules or casts.lossy else []
-    return f"select {', '.join([*columns, *bad, *_partition_columns(table.metadata.spec(), table.schema)])} from {inner}"
+    bad = [f"{_bad(rules, noted=casts.lossy)} as __bad"] if (rules or casts.lossy) and not strict else []
+    good = f" where {or_fail(f'({_bad(rules, noted=False)}) = false')}" if rules and strict else ""
+    return f"select {', '.join([*columns, *bad, *_partition_columns(table.metadata.spec(), table.schema)])} from {inner}{good}"
 
 
 def _notes(casts: _Casts) -> list[str]:

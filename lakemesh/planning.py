@@ -116,5 +116,8 @@ class _Published:
     def relation(self, scope: Scope) -> str:
         return self.rows
 
-    def others(self, columns: Sequence[str]) -> str:
-        return f"(from {self.rows} where false)"
+    def others(self, columns: Sequence[str]) -> None:
+        return None
+
+    def count(self, scope: Scope) -> None:
+        return None

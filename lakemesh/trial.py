@@ -155,8 +155,11 @@ class _Rows:
     def relation(self, scope: Scope) -> str:
         return quote(self.port.name)
 
-    def others(self, columns: Sequence[str]) -> str:
-        return f"(from {quote(self.port.name)} where false)"
+    def others(self, columns: Sequence[str]) -> None:
+        return None
+
+    def count(self, scope: Scope) -> None:
+        return None
 
 
 def _typed(contract: Contract, rows: Sequence[Row]) -> str:

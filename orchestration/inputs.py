@@ -63,11 +63,14 @@ class Inputs:
         """The delivery that this run is about, once it was read."""
         return self._landed.get(self.due.batch.input_port) if self.due else None
 
-    def landed_as(self, relation: str, contract: Contract) -> bool:
-        """Whether `relation` is a delivery as it landed, in just the contract's columns and types."""
-        landed = [self.product.input(name).expected for name, found in self._landed.items() if found.relation == relation]
+    def landed_as(self, relation: str, contract: Contract) -> Landed | None:
+        """The delivery that `relation` is, if it landed in just the contract's columns and types."""
         wanted = [(c.name, c.type) for c in contract.columns]
-        return any(expected is not None and [(c.name, c.type) for c in expected.columns] == wanted for expected in landed)
+        for name, landed in self._landed.items():
+            expected = self.product.input(name).expected
+            if landed.relation == relation and expected is not None and [(c.name, c.type) for c in expected.columns] == wanted:
+                return landed
+        return None
 
     def rejected(self) -> Sequence[Rejected]:
         """Source rows that could not be read, of all deliveries opened."""
@@ -95,7 +98,7 @@ class Inputs:
         """Land the rows in a table first: a transform may read them twice, and what was delivered has to be counted."""
         table = quote(f"landed_{name}_{uuid.uuid4().hex[:8]}")
         self._tables.append(table)
-        self.connection.execute(f"create table {table} as select * from {landed.relation}")
+        landed.read(lambda rows, _: self.connection.execute(f"create or replace table {table} as select * from {rows}"))
         if count:
             (rows,) = self.connection.execute(f"select count(*) from {table}").fetchall()[0]
             self.rows = int(rows) + len(landed.rejected())

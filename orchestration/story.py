@@ -161,7 +161,7 @@ def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
         try:
             rows = transform.rows(port, bound)
             rejected = inputs.rejected if port is stage.product.main else tuple
-            stage.write(port, rows, rejected=rejected, exact=inputs.landed_as(rows, port.contract))
+            stage.write(port, rows, rejected=rejected, landed=inputs.landed_as(rows, port.contract))
         except duckdb.Error as error:
             raise inputs.failure or failure(f"{stage.product.address}: {port.name}", error) from error
 

@@ -5,17 +5,20 @@ A source kind is one module with a class that has `Source`'s methods; `open_sour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lakehouse.declare.product import InputPort
 from lakehouse.errors import MeshError
 
 if TYPE_CHECKING:
     import duckdb
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +58,35 @@ class Reader(Protocol):
     def warnings(self) -> Sequence[str]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Landed:
     """Deliveries opened for reading. `relation` is a table expression on the connection, in the contract's column order and types.
 
     It streams, reads on a cursor of its own (so the connection stays free to write), and may be read again.
-    Delivered rows = rows of `relation` + `rejected()`.
+    Delivered rows = rows of `relation` + `rejected()`. `faultless` is the same for deliveries that have no fault: quicker, and
+    it fails at the first one.
     """
 
     relation: str
     _reader: Reader
+    faultless: str | None = None
+    _whole: bool = field(default=False, init=False)
+
+    def read(self, use: Callable[[str, bool], Found]) -> Found:
+        """What `use` makes of the rows. It is given a relation, and whether to give up (with a DuckDB error) at the first faulty row.
+
+        Who delivers clean files does not pay for looking at each fault; after one, `use` is called again with all that can be read.
+        """
+        if self.faultless is not None:
+            with suppress(_duckdb_error()):
+                found = use(self.faultless, True)  # noqa: FBT003  what it says stands above
+                self._whole = True
+                return found
+        return use(self.relation, False)  # noqa: FBT003
 
     def rejected(self) -> Sequence[Rejected]:
         """The source rows that could not be read; what of `relation` was not read yet is read for it."""
-        return self._reader.rejected()
+        return () if self._whole else self._reader.rejected()
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -102,3 +120,9 @@ def open_source(port: InputPort, root: Path) -> Source:
     from lakehouse.sources.files import FilesSource
 
     return FilesSource(port, root)
+
+
+def _duckdb_error() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error

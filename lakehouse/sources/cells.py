@@ -66,12 +66,21 @@ def _right(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
     if isinstance(kind, Decimal):
         same = f"starts_with({value}::VARCHAR, {text})"  # 17 and 17.5 are the beginnings of 17.00 and 17.50
     elif not _dated(kind):
-        same = f"{value}::VARCHAR = {text}" if pattern else f"{value} IS NOT NULL"
+        same = f"{value}::VARCHAR = {text}" if pattern else f"nullif({value} IS NOT NULL, false)"
     elif pattern:
-        same = f"isfinite({value}) AND {value}::VARCHAR = {text}"
+        same = f"isfinite({value}) AND ({value}::VARCHAR = {text}{_or_iso(text, value, kind)})"
     else:
         same = "NULL"  # a declared format reads 'infinity' as a day in 1900: each text is looked at
     return f"coalesce({same}, {text} IS NULL)"
+
+
+def _or_iso(text: str, value: str, kind: ColumnType) -> str:
+    """Instants are also written with a T, with digits that are zero and, in UTC, with a Z. What the cast would drop is none of these."""
+    forms = {"timestamp": (".0", f"{value}::VARCHAR"), "timestamptz": (".0Z", f"left({value}::VARCHAR, -3)")}
+    if str(kind) not in forms:
+        return ""
+    ends, shown = forms[str(kind)]
+    return f" OR rtrim(replace({text}, 'T', ' '), '{ends}') = rtrim({shown}, '.0')"
 
 
 def _bent(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:

@@ -18,8 +18,8 @@ from lakehouse.sources import Rejected
 from lakehouse.sources.cells import Cell, Formats, cell
 from lakehouse.sources.columns import Matched, match
 from lakehouse.sources.lines import Located, locate, read_header
-from lakehouse.sources.rows import BATCH_ROWS, WRONG, Aside, not_readable, split, wrong_column
-from lakehouse.types import literal, quote
+from lakehouse.sources.rows import BATCH_ROWS, WRONG, Aside, all_right, not_readable, split, wrong_column
+from lakehouse.types import literal, or_fail, quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,12 +76,25 @@ def clean_rows(file: CsvFile, counter: str, rejects: str) -> str:
     return f"FROM ({_query(file, kept)}) WHERE CASE WHEN {WRONG} = 0 THEN true ELSE nextval({literal(counter)}) < 0 END"
 
 
+def faultless_rows(file: CsvFile) -> str:
+    """A query of the rows of a file in which every value is written as usual; it fails at the first that is not."""
+    cells = _cells(file)
+    return f"SELECT {_values(file)} FROM {_cast(file, cells, 'store_rejects = false')} WHERE {or_fail(all_right(cells))}"
+
+
 def _query(file: CsvFile, options: str = "") -> str:
+    cells = _cells(file)
+    return f"SELECT {_values(file)}, {wrong_column(cells)} FROM {_cast(file, cells, 'store_rejects = true' + options)}"
+
+
+def _values(file: CsvFile) -> str:
+    return ", ".join(f"v{n} AS {quote(column.name)}" for n, column in enumerate(file.contract.columns))
+
+
+def _cast(file: CsvFile, cells: Sequence[Cell], options: str) -> str:
     """Cast in a query of its own, so that the conditions on a value do not cast again."""
-    cells, columns = _cells(file), file.contract.columns
-    values = ", ".join(f"v{n} AS {quote(column.name)}" for n, column in enumerate(columns))
     casts = ", ".join(f"{c.value} AS v{n}" for n, c in enumerate(cells))
-    return f"SELECT {values}, {wrong_column(cells)} FROM (SELECT *, {casts} FROM {_table(file, options)})"
+    return f"(SELECT *, {casts} FROM {_table(file, options)})"
 
 
 def _cells(file: CsvFile) -> Sequence[Cell]:
@@ -97,7 +110,7 @@ def _table(file: CsvFile, options: str) -> str:
     return (
         f"read_csv([{literal(str(file.path))}], columns = {{{columns}}}, auto_detect = false, strict_mode = true, null_padding = false, "
         f"header = {str(dialect.header).lower()}, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, "
-        f"escape = {literal(dialect.escape)}, nullstr = [{nulls}], skip = {dialect.skip}, store_rejects = true{options})"
+        f"escape = {literal(dialect.escape)}, nullstr = [{nulls}], skip = {dialect.skip}, {options})"
     )
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 from lakehouse.declare.contract import Contract
 from lakehouse.errors import MeshError
 from lakehouse.sources import Rejected
-from lakehouse.sources.csv import CsvFile, clean_rows
+from lakehouse.sources.csv import CsvFile, clean_rows, faultless_rows
 from lakehouse.sources.rows import Rows, unasked
 from lakehouse.types import quote
 
@@ -33,6 +33,7 @@ class Direct:
         columns = ", ".join(quote(c.name) for c in contract.columns)
         parts = [f"SELECT {columns} FROM ({clean_rows(file, self._counter, self._rejects)})" for file in files]
         self.relation = f"({' UNION ALL '.join(parts)})"
+        self.faultless = f"({' UNION ALL '.join(map(faultless_rows, files))})"
 
     @property
     def failure(self) -> MeshError | None:

@@ -59,7 +59,7 @@ class FilesSource:
         texts = [f for f in files if isinstance(f, CsvFile)]
         if texts:
             direct = Direct(connection, self._expected, texts, rows)
-            return Landed(relation=direct.relation, _reader=direct)
+            return Landed(relation=direct.relation, faultless=direct.faultless, _reader=direct)
         view = f"landed_{uuid4().hex}"
         connection.register(view, rows)
         columns = ", ".join(f"{quote(c.name)}::{c.type.duckdb} AS {quote(c.name)}" for c in self._expected.columns)

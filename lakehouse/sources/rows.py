@@ -124,9 +124,13 @@ def split(reader: pa.RecordBatchReader, columns: int, bad: Callable[[pa.RecordBa
 
 def wrong_column(cells: Sequence[Cell]) -> str:
     """The SQL of `WRONG`: which cell is the first wrong one, counted from 1, else 0. Only rows with an unusual cell pay for it."""
-    right = " AND ".join(c.right for c in cells if c.right != "true") or "true"
     cases = "".join(f" WHEN {c.wrong} THEN {n}" for n, c in enumerate(cells, 1) if c.wrong != "false")
-    return f"(CASE WHEN {right} THEN 0{cases} ELSE 0 END)::INTEGER AS {WRONG}"
+    return f"(CASE WHEN {all_right(cells)} THEN 0{cases} ELSE 0 END)::INTEGER AS {WRONG}"
+
+
+def all_right(cells: Sequence[Cell]) -> str:
+    """The SQL condition that every cell is written as usual."""
+    return " AND ".join(c.right for c in cells if c.right != "true") or "true"
 
 
 def not_readable(kind: ColumnType, shown: object) -> str:

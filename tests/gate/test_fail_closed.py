@@ -37,6 +37,9 @@ class Staged:
     def others(self, columns: Sequence[str]) -> str:
         return self.rest
 
+    def count(self, scope: Scope) -> None:
+        return None
+
 
 def judged(
     runner: object, rules: Sequence[GateRule] = RULES, *, timeout: float = 60, targets: Mapping[Address, str] | None = None

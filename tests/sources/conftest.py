@@ -13,7 +13,7 @@ import pytest
 from lakehouse.address import Address
 from lakehouse.declare.contract import Column, Contract, Place
 from lakehouse.declare.product import Dialect, FileSource, Format, InputPort
-from lakehouse.sources import Rejected, Source, open_source
+from lakehouse.sources import Landed, Rejected, Source, open_source
 from lakehouse.types import ColumnType, Primitive
 
 PLACE = Place(file="product.odps.yaml")
@@ -72,7 +72,18 @@ class Landing:
         source = self.source(types, **options)
         landed = source.open(self.connection, source.deliveries())
         rows = self.connection.execute(f"SELECT * FROM {landed.relation}").fetchall()
-        return Outcome(rows=rows, rejected=landed.rejected(), warnings=landed.warnings)
+        rejected = landed.rejected()
+        assert self._faultless(landed) in (None, (rows, rejected)), "what is read without a fault is all there is to read"
+        return Outcome(rows=rows, rejected=rejected, warnings=landed.warnings)
+
+    def _faultless(self, landed: Landed) -> tuple[list[tuple[Any, ...]], Sequence[Rejected]] | None:
+        """The quick reading, which must either fail or be right: so every test of a source asks for both."""
+        if landed.faultless is None:
+            return None
+        try:
+            return self.connection.execute(f"SELECT * FROM {landed.faultless}").fetchall(), ()
+        except duckdb.Error:
+            return None
 
 
 @pytest.fixture

@@ -82,6 +82,38 @@ def test_exact_or_not_at_all(landing, kind: ColumnType | str, good: dict[str, An
     assert plain == [*good.values(), *[...] * len(bad)]
 
 
+def test_files_without_a_fault_are_read_once(landing) -> None:
+    """Values written as usual (instants also as ISO 8601 has them) are read quickly; a fault is found, and then all is read again."""
+    kinds = {
+        "i": "int",
+        "m": Decimal(10, 2),
+        "f": "double",
+        "d": "date",
+        "t": "timestamp",
+        "z": "timestamptz",
+        "s": "string",
+        "b": "boolean",
+    }
+    rows = [
+        "1,1.5,1.5,2013-01-02,2013-01-02T10:00:00.000,2013-01-02T10:00:00.500000Z,x,true",
+        "2,7,1e3,2013-01-02,2013-01-02 10:00:00,2013-01-02 10:00:00+00,,false",
+        ",,,,,,,",
+    ]
+    landing.put("1.csv", "\n".join([",".join(kinds), *rows]))
+    source = landing.source(kinds)
+    asked: list[bool] = []
+
+    def read(relation: str, faultless: bool) -> int:  # noqa: FBT001  as `Landed.read` calls it
+        asked.append(faultless)
+        return len(landing.connection.execute(f"select * from {relation}").fetchall())
+
+    assert source.open(landing.connection, source.deliveries()).read(read) == 3
+    landing.put("2.csv", "\n".join([",".join(kinds), rows[0].replace("1.5", "1.555")]))
+    landed = source.open(landing.connection, source.deliveries())
+    assert (landed.read(read), len(landed.rejected())) == (3, 1)
+    assert asked == [True, True, False]
+
+
 def test_decimal_comma(landing) -> None:
     """With a decimal comma a point is no decimal sign; ints and texts are not touched."""
     dialect = Dialect(delimiter="|", decimal=",")
