@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyiceberg
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import NoSuchTableError, ValidationError
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionSpec
@@ -149,7 +149,7 @@ def load(catalog: MeshCatalog, address: Address) -> Table | None:
         return catalog.load_table(address.identifier)
     except NoSuchTableError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ValidationError) as error:
         raise Damaged(
             f"the metadata of {address} is missing or unreadable: {error}",
             place=str(address),
