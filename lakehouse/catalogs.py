@@ -28,7 +28,7 @@ from lakehouse.store.engine import reading
 __all__ = ["MeshCatalog", "ensure_namespace", "open_catalog"]
 
 CATALOG_NAME = "mesh"
-_KEPT_METADATA = 256
+_KEPT_METADATA = 64
 _POINTER = text(
     "select metadata_location from iceberg_tables where catalog_name = :catalog and table_namespace = :namespace"
     " and table_name = :name and coalesce(iceberg_type, 'TABLE') = 'TABLE'"

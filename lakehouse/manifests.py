@@ -17,6 +17,7 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, read_manifest_list
 from pyiceberg.schema import Schema
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import PrimitiveType
 from pyiceberg.utils.datetime import date_to_days, datetime_to_micros, time_to_micros
@@ -28,7 +29,7 @@ Bounds = tuple[Any, Any]
 
 _UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError)
 """What pyiceberg raises on a file that is missing, cut or scribbled over."""
-_KEPT_MANIFESTS = 4096
+_KEPT_FILES = 200_000
 _KEPT_LISTS = 256
 
 
@@ -45,18 +46,36 @@ class Manifests:
 
     def __init__(self, io: FileIO) -> None:
         self._io = io
-        self._kept: LRUCache[str, _Manifest] = LRUCache(_KEPT_MANIFESTS)
+        self._kept: LRUCache[str, _Manifest] = LRUCache(_KEPT_FILES, getsizeof=lambda manifest: len(manifest.files) + 1)
         self._list = lru_cache(maxsize=_KEPT_LISTS)(self._read_list)
 
     def fresh(self) -> Manifests:
         """Another reader of the same files, which has read nothing yet."""
         return Manifests(self._io)
 
-    def learn(self, snapshot: Snapshot | None, added: Sequence[DataFile]) -> None:
-        """Remember the files that this process has just added in `snapshot`, instead of reading its new manifest back."""
-        for manifest in self.manifests(snapshot.manifest_list if snapshot else None):
-            if snapshot and manifest.added_snapshot_id == snapshot.snapshot_id and _only_adds(manifest, len(added)):
-                self._kept[manifest.manifest_path] = _Manifest(tuple(added))
+    def learn(self, metadata: TableMetadata, added: Sequence[DataFile], removed: Sequence[DataFile]) -> None:
+        """Remember which files the new manifests of the current snapshot hold, which this process has just made, instead of reading them.
+
+        Those that it kept of the manifests that were replaced can be in one new manifest or in several; then they are read.
+        """
+        snapshot = metadata.current_snapshot()
+        if snapshot is None or not (added or removed):
+            return
+        parent = metadata.snapshot_by_id(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None
+        kept = self._kept_of(parent, snapshot, {f.file_path for f in removed})
+        for manifest in self.manifests(snapshot.manifest_list):
+            if manifest.added_snapshot_id == snapshot.snapshot_id and kept is not None:
+                files = (*(added if manifest.added_files_count else ()), *(kept if manifest.existing_files_count else ()))
+                if len(files) == (manifest.added_files_count or 0) + (manifest.existing_files_count or 0):
+                    self._keep(manifest.manifest_path, _Manifest(files))
+
+    def _kept_of(self, parent: Snapshot | None, snapshot: Snapshot, removed: set[str]) -> tuple[DataFile, ...] | None:
+        """The files of the manifests that `snapshot` no longer lists, but for the removed ones; None when one of them is not known."""
+        listed = {m.manifest_path for m in self.manifests(snapshot.manifest_list)}
+        replaced = {m.manifest_path for m in self.manifests(parent.manifest_list if parent else None)} - listed
+        if not replaced <= self._kept.keys():
+            return None
+        return tuple(f for path in replaced for f in self._kept[path].files if f.file_path not in removed)
 
     def files(self, manifest_list: str | None) -> tuple[DataFile, ...]:
         """The live data files of a snapshot."""
@@ -89,10 +108,15 @@ class Manifests:
         return manifest.hulls[id]
 
     def _manifest(self, manifest: ManifestFile) -> _Manifest:
-        path = manifest.manifest_path
-        if path not in self._kept:
-            self._kept[path] = self._read(manifest)
-        return self._kept[path]
+        found = self._kept.get(manifest.manifest_path)
+        if found is None:
+            found = self._read(manifest)
+            self._keep(manifest.manifest_path, found)
+        return found
+
+    def _keep(self, path: str, manifest: _Manifest) -> None:
+        if len(manifest.files) < _KEPT_FILES:
+            self._kept[path] = manifest
 
     def _read(self, manifest: ManifestFile) -> _Manifest:
         if manifest.content == ManifestContent.DELETES:
@@ -111,10 +135,6 @@ class Manifests:
             return tuple(read_manifest_list(self._io.new_input(path)))
         except _UNREADABLE as error:
             raise _missing(path, error) from error
-
-
-def _only_adds(manifest: ManifestFile, files: int) -> bool:
-    return manifest.added_files_count == files and not manifest.existing_files_count and not manifest.deleted_files_count
 
 
 def _missing(path: str, error: Exception) -> Damaged:

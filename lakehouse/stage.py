@@ -145,7 +145,7 @@ class Stage:
         added, removed = self._place(staged, split_rows)
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
-        self.mesh.manifests.learn(staged.table.metadata.current_snapshot(), added)
+        self.mesh.manifests.learn(staged.table.metadata, added, removed)
         sweep(staged.table, keep=paths(staged.table.added))
         self.ports[port.name] = staged
         return staged
