@@ -143,8 +143,8 @@ def _published_before(
     store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]]
 ) -> tuple[Delivery, Batch] | None:
     """A delivery of the group whose path was published with other content, and the batch that did."""
-    known = store.arrivals(product.address, port.name, names=[d.name for d, _ in group])
     by_name = {d.name: d for d, _ in group}
+    known = store.arrivals(product.address, port.name, names=list(by_name))
     for arrival in known:
         batch = store.batch(product.address, arrival.batch)
         if batch and batch.state == "published":
@@ -165,7 +165,7 @@ def _refusal(product: Product, before: tuple[Delivery, Batch]) -> BatchRefused:
 def _again(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted, attempt: str) -> list[Due]:
     """Batches that are known but not done: interrupted ones, rejected ones whose code or contract has changed, partitions by force."""
     by_name = {d.name: d for d in there}
-    open_batches = [*store.batches(product.address, "pending"), *store.batches(product.address, "rejected")]
+    open_batches = [*store.batches(product.address, "pending", "rejected")]
     if wanted.force and wanted.names_partitions and product.main.write == "overwrite_partitions":
         open_batches += store.batches(product.address, "published")
     found = []

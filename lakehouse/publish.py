@@ -16,8 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from lakehouse.commit import Committed, StagedTable, commit
-from lakehouse.declare.contract import Contract
-from lakehouse.diff import contract_to_json, fingerprint
+from lakehouse.diff import contract_to_json
 from lakehouse.errors import Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
@@ -67,12 +66,15 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     def record(con: Connection, done: Sequence[Committed]) -> None:
         publication = _publication(id, stage, facts, done, stage.current)
         mesh.store.record(con, publication)
+        kept = {s.contract for s in stage.current.ports} if stage.current else set[str]()
         for port in stage.ports.values():
-            _keep_contract(mesh, con, port.port.contract)
+            if port.fingerprint not in kept:
+                mesh.store.keep_contract(con, port.fingerprint, port.address, contract_to_json(port.port.contract))
         for batch in _settled(stage, facts, id):
             mesh.store.put_batch(con, batch)
-        withdrawn = [b for p in facts.withdraws for b in p.batches]
-        mesh.store.withdraw(con, [p.id for p in facts.withdraws], withdrawn, stage.product.address)
+        if facts.withdraws:
+            withdrawn = [b for p in facts.withdraws for b in p.batches]
+            mesh.store.withdraw(con, [p.id for p in facts.withdraws], withdrawn, stage.product.address)
         keep_report(mesh, con, stage, report, publication=id, at=facts.at)
         for event in events:
             mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
@@ -235,17 +237,13 @@ def _state(staged: StagedPort, done: Committed | None, content: str) -> PortStat
         metadata_location=done.metadata_location if done else base,
         manifest_list=snapshot.manifest_list if snapshot else None,
         contract_version=staged.port.contract.version,
-        contract=fingerprint(staged.port.contract),
+        contract=staged.fingerprint,
         rows=staged.rows,
         total_rows=staged.total_rows,
         quarantined=staged.aside + staged.unread,
         content=content,
         changed=done is not None,
     )
-
-
-def _keep_contract(mesh: Mesh, con: Connection, contract: Contract) -> None:
-    mesh.store.keep_contract(con, fingerprint(contract), contract.address, contract_to_json(contract))
 
 
 def _settled(stage: Stage, facts: Circumstances, publication: str) -> list[Batch]:

@@ -45,6 +45,7 @@ class StagedPort:
     gate_rules: tuple[GateRule, ...]
     mode: Write
     live: tuple[DataFile, ...]
+    fingerprint: str
     batch: tuple[DataFile, ...] = ()
     quarantine: StagedTable | None = None
     rows: int = 0
@@ -178,7 +179,8 @@ class Stage:
     # opening
 
     def _open(self, port: OutputPort, mode: Write) -> StagedPort:
-        table = self._table(port.contract)
+        meant = fingerprint(port.contract)
+        table = self._table(port.contract, meant)
         return StagedPort(
             port=port,
             table=table,
@@ -188,27 +190,28 @@ class Stage:
             gate_rules=gate_rules(port.contract, port.write),
             mode=mode,
             live=self.mesh.manifests.files(table.manifest_list) if mode != "append" else (),
+            fingerprint=meant,
         )
 
-    def _table(self, contract: Contract) -> StagedTable:
-        staged = self._staged(contract)
+    def _table(self, contract: Contract, meant: str = "") -> StagedTable:
+        staged = self._staged(contract, meant)
         self.touched_tables.append(staged)
         return staged
 
-    def _staged(self, contract: Contract) -> StagedTable:
+    def _staged(self, contract: Contract, meant: str) -> StagedTable:
         table = load(self.mesh.catalog, contract.address)
         if table is None:
             ensure_namespace(self.mesh.catalog, contract.address.domain)
             schema = iceberg_schema(contract)
             return stage(self.mesh.catalog, contract.address, None, lambda: (schema, partition_spec(contract, schema)))
         staged = stage(self.mesh.catalog, contract.address, table, lambda: (table.schema(), table.spec()))
-        self._carry_edits(staged, contract)
+        self._carry_edits(staged, contract, meant)
         return staged
 
-    def _carry_edits(self, staged: StagedTable, contract: Contract) -> None:
+    def _carry_edits(self, staged: StagedTable, contract: Contract, meant: str) -> None:
         """Let compatible edits of the contract travel with this publication; refuse breaking ones with the way out."""
         state = next((s for s in self.current.ports if s.address == contract.address), None) if self.current else None
-        if state is None or state.contract == fingerprint(contract):
+        if state is None or state.contract == meant:
             return
         before = contract_from_json(self.mesh.store.contract(state.contract) or "")
         change = diff(before, contract)

@@ -124,12 +124,12 @@ class Store:
 
     # batches
 
-    def batches(self, product: Address, state: State | None = None) -> tuple[Batch, ...]:
-        """All deliveries known, in the order in which they were first seen."""
+    def batches(self, product: Address, *states: State) -> tuple[Batch, ...]:
+        """The deliveries known (in one of `states`, if there are any), in the order in which they were first seen."""
         with self.reading() as con:
             listed = select(tables.batches).where(tables.batches.c.product == str(product))
-            if state:
-                listed = listed.where(tables.batches.c.state == state)
+            if states:
+                listed = listed.where(tables.batches.c.state.in_(states))
             return tuple(rows.batch(r) for r in con.execute(listed.order_by(tables.batches.c.at, tables.batches.c.name)).all())
 
     def batch(self, product: Address, id: str) -> Batch | None:
@@ -164,8 +164,8 @@ class Store:
             return tuple(Arrival(**row._mapping) for row in found)
 
     def put_arrival(self, con: Connection, product: Address, input_port: str, arrival: Arrival) -> None:
-        newest = con.execute(select(func.max(tables.arrivals.c.seq))).scalar() or 0
-        values = {**asdict(arrival), "product": str(product), "input_port": input_port, "seq": newest + 1}
+        following = select(func.coalesce(func.max(tables.arrivals.c.seq), 0) + 1).scalar_subquery()
+        values = {**asdict(arrival), "product": str(product), "input_port": input_port, "seq": following}
         key = ["product", "input_port", "name", "digest"]
         con.execute(upsert(tables.arrivals).values(values).on_conflict_do_update(index_elements=key, set_=values))
 

@@ -23,7 +23,7 @@ def batches(
 
     call = session(context)
     with call.open() as mesh:
-        found = mesh.store.batches(selection.product(mesh.declarations, address).address, state)
+        found = mesh.store.batches(selection.product(mesh.declarations, address).address, *([state] if state else []))
     rows = [
         {
             "id": b.id,
