@@ -18,11 +18,12 @@ from statistics import median, quantiles
 
 import pyarrow as pa
 import pyarrow.csv
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
 from benchmarks.measure import opened
 from lakehouse.address import Address
-from lakehouse.catalogs import ensure_namespace, open_catalog
+from lakehouse.catalogs import open_catalog
 from lakehouse.commit import PROPERTIES
 from lakehouse.mesh import Mesh
 from lakehouse.settings import Settings
@@ -126,11 +127,14 @@ def _rows(number: int) -> pa.Table:
 
 
 def _bare_table(home: Path) -> Table:
-    """A table in a catalog like the mesh's, with the properties that the mesh gives its tables."""
+    """A table in pyiceberg's own catalog on an engine like the mesh's, with the properties that the mesh gives its tables."""
     home.mkdir()
     (home / "mesh.toml").touch()
-    catalog, _ = open_catalog(Settings.find(home, home / ".mesh"))
-    ensure_namespace(catalog, READINGS.domain)
+    ours, _ = open_catalog(Settings.find(home, home / ".mesh"))
+    catalog = SqlCatalog(ours.name, **ours.properties)
+    catalog.engine.dispose()
+    catalog.engine = ours.engine
+    catalog.create_namespace(READINGS.domain)
     return catalog.create_table(READINGS.identifier, _rows(0).schema, properties=PROPERTIES)
 
 
