@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -131,16 +131,26 @@ def failing_by_rule(connection: duckdb.DuckDBPyConnection, aside: SetAside, rule
 
 def rows(mesh: Mesh, port: Address) -> list[QuarantinedRow]:
     """All rows that are set aside for a port now, oldest first."""
+    columns = ", ".join(quote(c) for c in _COLUMNS)
+    found = _ask(mesh, port, f'select {columns} from {{kept}} order by "at", batch, line, id')
+    return [QuarantinedRow(**dict(zip(_COLUMNS, values, strict=True))) for values in found]
+
+
+def still(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow]) -> list[QuarantinedRow]:
+    """Those of `rows` that are set aside still: who looked before holding the product's lease may come second."""
+    there = {id for (id,) in _ask(mesh, port, "select id from {kept}")}
+    return [r for r in rows if r.id in there]
+
+
+def _ask(mesh: Mesh, port: Address, query: str) -> list[tuple[Any, ...]]:
+    """A query over a port's quarantine as it is, which it calls `{kept}`."""
     table = load(mesh.catalog, port.quarantine)
     if table is None:
         return []
     snapshot = table.current_snapshot()
     files = mesh.manifests.files(snapshot.manifest_list if snapshot else None)
-    columns = ", ".join(quote(c) for c in _COLUMNS)
     with mesh.connection() as connection:
-        kept = scan(paths(files), table.schema())
-        found = connection.execute(f'select {columns} from {kept} order by "at", batch, line, id').fetchall()
-    return [QuarantinedRow(**dict(zip(_COLUMNS, values, strict=True))) for values in found]
+        return connection.execute(query.format(kept=scan(paths(files), table.schema()))).fetchall()
 
 
 def chosen(mesh: Mesh, port: Address, ids: Sequence[str] | None) -> list[QuarantinedRow]:

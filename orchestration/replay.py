@@ -24,7 +24,7 @@ from lakehouse.errors import BatchRefused
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
 from lakehouse.publish import Circumstances, abandon, publish, staging
-from lakehouse.quarantine import QuarantinedRow
+from lakehouse.quarantine import QuarantinedRow, still
 from lakehouse.scan import local_path
 from lakehouse.sources import open_source
 from lakehouse.stage import Stage
@@ -41,7 +41,7 @@ def replay(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], request: R
     product = mesh.declarations.producer(port)
     transform = load_transform(mesh, product)
     with writing(mesh, product.address, request.run_id, recover):
-        for (batch, origin), group in groupby(sorted(rows, key=_origin), key=_origin):
+        for (batch, origin), group in groupby(sorted(still(mesh, port, rows), key=_origin), key=_origin):
             yield _replay(mesh, product, product.port(port), transform, find(mesh.store, product, batch), origin, list(group), request)
 
 
@@ -151,6 +151,7 @@ def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: s
         mesh.connection() as connection,
         staging(Stage(mesh, product, run_id, connection, batch="discard")) as stage,
     ):
+        rows = still(mesh, port, rows)
         quarantine = stage.quarantine_without(port, [r.id for r in rows])
         counts = {b: sum(r.batch == b for r in rows) for b in {r.batch for r in rows}}
         batches = [(find(mesh.store, product, b), n) for b, n in counts.items()]

@@ -14,6 +14,7 @@ from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.read import rejected_rows
 from lakehouse.rollback import plan_rollback, rollback
 from lakehouse.testing import Property
+from orchestration.replay import discard as discard_rows
 from orchestration.replay import replay
 from orchestration.story import Request
 from tests.spine.tried import Tried
@@ -55,6 +56,22 @@ def test_a_row_that_keeps_the_new_contract_is_replayed(orders: Tried):
     assert ids(orders) == [1, 2]
     assert orders.quarantined("shop.orders") == []
     assert replayed(orders) == []
+
+
+def test_who_looked_first_and_comes_second_changes_nothing(here: Tried):
+    """Two persons see the same quarantined row: it is replayed, or discarded, once; no row is doubled and none is counted twice."""
+    here.product("shop.orders", columns=STRICT)
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": 200}])
+    here.run("shop.orders")
+    with here.open() as mesh:
+        seen = quarantined_rows(mesh, ORDERS)
+    here.product("shop.orders", columns=LOOSE, version="1.1.0")
+    assert replayed(here) == ["published"]
+    with here.open() as mesh:
+        assert list(replay(mesh, ORDERS, seen, Request(run_id=str(uuid.uuid4())))) == []
+        assert discard_rows(mesh, ORDERS, seen, str(uuid.uuid4())) == 0
+    assert ids(here) == [1, 2]
+    assert here.verified() == []
 
 
 def test_a_replay_is_not_rolled_back_without_its_delivery(orders: Tried):
