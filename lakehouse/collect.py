@@ -17,7 +17,7 @@ from lakehouse.commit import load
 from lakehouse.mesh import Mesh
 from lakehouse.pins import alive
 from lakehouse.scan import local_path
-from lakehouse.store import Publication
+from lakehouse.store import Connection, Publication
 
 
 def recover(mesh: Mesh, product: Address) -> None:
@@ -78,7 +78,7 @@ def _of_publications(mesh: Mesh, publications: Iterable[Publication]) -> set[str
 def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
     """Let publications outside the promised history go, with the files that only they lead to."""
     publications = mesh.store.unexpired(product)
-    gone = _outside_history(mesh, publications)
+    gone = _let_go(mesh, publications)
     if not gone:
         return ()
     kept = [p for p in publications if p.id not in gone]
@@ -86,24 +86,35 @@ def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
     # the tables list fewer snapshots than the history keeps, but may list one that no publication has
     live = _of_publications(mesh, kept) | _of_tables(mesh, (load(mesh.catalog, o.address) for o in ports))
     lost = _of_publications(mesh, [p for p in publications if p.id in gone]) - live
-    mesh.store.expire(gone)
     for address in lost:
         Path(local_path(address)).unlink(missing_ok=True)
     return tuple(gone)
 
 
+def _let_go(mesh: Mesh, publications: Sequence[Publication]) -> list[str]:
+    """Mark publications that are outside the history and that nobody depends on as expired; give their ids.
+
+    Asking who reads them and marking them is one transaction, as is looking at the mark and taking a reader's lease.
+    """
+    old = _outside_history(mesh, publications)
+    if not old:
+        return []
+    with mesh.store.writing() as con:
+        pinned = _pinned(mesh, con)
+        gone = [id for id in old if id not in pinned]
+        mesh.store.expire(con, gone)
+    return gone
+
+
 def _outside_history(mesh: Mesh, publications: Sequence[Publication]) -> list[str]:
-    """Ids of publications that are too old or too many, and that nobody depends on."""
+    """Ids of publications that are too old or too many."""
     history = mesh.settings.history
     oldest = mesh.now() - timedelta(days=history.days)
-    old = [p.id for number, p in enumerate(publications) if number and (number >= history.publications or p.at < oldest)]
-    pinned = _pinned(mesh) if old else set()
-    return [id for id in old if id not in pinned]
+    return [p.id for number, p in enumerate(publications) if number and (number >= history.publications or p.at < oldest)]
 
 
-def _pinned(mesh: Mesh) -> set[str]:
+def _pinned(mesh: Mesh, con: Connection) -> set[str]:
     """Publications that a living reader reads, or that a product's current publication was made from."""
-    with mesh.store.reading() as con:
-        leased = {p for lease in mesh.store.leases(con) if alive(lease, mesh) for p in lease.publications}
-        currents = [mesh.store.current_in(con, product) for product in mesh.declarations.products]
+    leased = {p for lease in mesh.store.leases(con) if alive(lease, mesh) for p in lease.publications}
+    currents = [mesh.store.current_in(con, product) for product in mesh.declarations.products]
     return leased | {p for c in currents if c for p in c.inputs.values()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ import psutil
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from lakehouse.address import Address
-from lakehouse.errors import Unavailable
+from lakehouse.errors import Unavailable, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.store import Holder, Lease, Pin
 
@@ -92,7 +92,7 @@ def pinned(mesh: Mesh, wanted: Mapping[Address, Address], run_id: str) -> Iterat
     if not wanted:
         yield {}
         return
-    lease = _new("read", Address("mesh", "readers"), run_id, mesh)
+    lease = _reader(run_id, mesh)
     with mesh.store.writing() as con:
         found = {port: mesh.store.pin(con, product, port) for port, product in wanted.items()}
         pins = {port: pin for port, pin in found.items() if pin}
@@ -101,6 +101,25 @@ def pinned(mesh: Mesh, wanted: Mapping[Address, Address], run_id: str) -> Iterat
         yield pins
     finally:
         _end(mesh, lease.id)
+
+
+@contextmanager
+def kept(mesh: Mesh, publications: Collection[str], run_id: str) -> Iterator[None]:
+    """Keep the files of earlier publications while inside; WrongUse when one of them was let go before that."""
+    lease = replace(_reader(run_id, mesh), publications=tuple(sorted(publications)))
+    with mesh.store.writing() as con:
+        gone = mesh.store.expired(con, lease.publications)
+        if gone:
+            raise WrongUse(f"publication {gone[0]} is no longer kept", hint="[history] in mesh.toml says how long; mesh log lists the rest")
+        mesh.store.put_lease(con, lease)
+    try:
+        yield
+    finally:
+        _end(mesh, lease.id)
+
+
+def _reader(run_id: str, mesh: Mesh) -> Lease:
+    return _new("read", Address("mesh", "readers"), run_id, mesh)
 
 
 def _new(kind: Literal["product", "read"], subject: Address, run_id: str, mesh: Mesh) -> Lease:

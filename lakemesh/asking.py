@@ -62,13 +62,13 @@ def rows_of(mesh: Mesh, rows: Rows, as_of: str | None) -> Answer:
 
 def changes_of(mesh: Mesh, rows: Rows, since: str, until: str | None, *, both: bool) -> Answer:
     """What came between two moments; with `both` also what went, and which is which."""
-    before = state_at(mesh, rows.address, moment(since))[1]
-    after = state_at(mesh, rows.address, moment(until) if until else None)[1]
+    before = state_at(mesh, rows.address, moment(since))
+    after = state_at(mesh, rows.address, moment(until) if until else None)
     names = rows.columns or tuple(c.name for c in rows.port.contract.columns)
     kept = f"{CHANGE} = 'insert'"
     condition = rows.where if both else f"{kept} and ({rows.where}\n)" if rows.where else kept
     sql = select(rows.address, (*([CHANGE] if both else []), *names), condition)
-    return changes(mesh, rows.principal, sql, before, after, purpose=rows.purpose)
+    return changes(mesh, rows.principal, sql, before, after, run_id=new_run_id(), purpose=rows.purpose)
 
 
 def staged_of(mesh: Mesh, rows: Rows, batch: str) -> Answer:

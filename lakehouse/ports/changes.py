@@ -5,23 +5,37 @@ Rows are compared whole and counted: a row that changed is one that went and one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+
 from lakehouse.access import Decision, Principal, decide
+from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort
 from lakehouse.mesh import Mesh
+from lakehouse.pins import kept
 from lakehouse.ports.sql import Answer, Shown, ask, local_files
 from lakehouse.read import decision_on, only_in, rejected_rows
 from lakehouse.scan import local_path
-from lakehouse.store import Batch, PortState
+from lakehouse.store import Batch, PortState, Publication
 
+Showing = tuple[Publication, PortState]
+"""What a port showed, and in which publication."""
 CHANGE = "_change"
 """The column that says what became of a row: insert or delete."""
 
 
-def changes(mesh: Mesh, principal: Principal, sql: str, before: PortState, after: PortState, *, purpose: str | None = None) -> Answer:
+def changes(
+    mesh: Mesh, principal: Principal, sql: str, before: Showing, after: Showing, *, run_id: str, purpose: str | None = None
+) -> Answer:
     """A query over a port that shows the rows which came and went between two of its states, told apart by `_change`."""
-    decision = decision_on(mesh, principal, after, purpose=purpose)
-    shown = Shown(relation=_net(mesh, before, after, decision), files=(*local_files(mesh, before), *local_files(mesh, after)))
-    return ask(mesh, sql, lambda _ports, _held: {after.address: shown})
+    (first, old), (last, new) = before, after
+
+    def show(_ports: Sequence[Address], held: ExitStack) -> dict[Address, Shown]:
+        held.enter_context(kept(mesh, {first.id, last.id}, run_id))
+        decision = decision_on(mesh, principal, new, purpose=purpose)
+        return {new.address: Shown(relation=_net(mesh, old, new, decision), files=(*local_files(mesh, old), *local_files(mesh, new)))}
+
+    return ask(mesh, sql, show)
 
 
 def _net(mesh: Mesh, before: PortState, after: PortState, decision: Decision) -> str:

@@ -19,7 +19,7 @@ from lakehouse.access import Principal
 from lakehouse.address import Address
 from lakehouse.errors import WrongUse
 from lakehouse.mesh import Mesh
-from lakehouse.pins import pinned
+from lakehouse.pins import kept, pinned
 from lakehouse.ports.admission import admit, told
 from lakehouse.read import decision_on, files_of, relation_of, state_at
 from lakehouse.scan import local_path, paths
@@ -120,11 +120,13 @@ def moment(text: str) -> datetime | str:
 
 
 def _states(mesh: Mesh, ports: Sequence[Address], as_of: datetime | str | None, held: ExitStack, run_id: str) -> list[PortState]:
-    """The ports' states at one moment; the current ones stay on disk while they are `held`."""
+    """The ports' states at one moment; they stay on disk while they are `held`."""
     if as_of is None:
         pins = held.enter_context(pinned(mesh, {a: mesh.declarations.producer(a).address for a in ports}, run_id))
         return [pins[a].state if a in pins else state_at(mesh, a)[1] for a in ports]
-    return [state_at(mesh, a, _at(mesh, a, as_of))[1] for a in ports]
+    found = [state_at(mesh, a, _at(mesh, a, as_of)) for a in ports]
+    held.enter_context(kept(mesh, {publication.id for publication, _ in found}, run_id))
+    return [state for _, state in found]
 
 
 def _at(mesh: Mesh, port: Address, as_of: datetime | str) -> datetime | str:

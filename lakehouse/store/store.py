@@ -6,7 +6,7 @@ Next: `rows.py` turns rows into records.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -100,10 +100,14 @@ class Store:
         mine = and_(tables.batches.c.product == str(product), tables.batches.c.id.in_(batches))
         con.execute(update(tables.batches).where(mine).values(state="withdrawn"))
 
-    def expire(self, publications: Iterable[str]) -> None:
+    def expire(self, con: Connection, publications: Sequence[str]) -> None:
         """Say that publications can no longer be read by `as_of`."""
-        with self.writing() as con:
-            con.execute(update(tables.publications).where(tables.publications.c.id.in_(list(publications))).values(expired=1))
+        con.execute(update(tables.publications).where(tables.publications.c.id.in_(publications)).values(expired=1))
+
+    def expired(self, con: Connection, publications: Sequence[str]) -> list[str]:
+        """Which of these publications can no longer be read."""
+        of = tables.publications.c
+        return list(con.execute(select(of.id).where(of.id.in_(publications), of.expired == 1)).scalars())
 
     def unexpired(self, product: Address) -> tuple[Publication, ...]:
         """The publications whose files must be there, newest first."""
