@@ -114,7 +114,11 @@ def _outside_history(mesh: Mesh, publications: Sequence[Publication]) -> list[st
 
 
 def _pinned(mesh: Mesh, con: Connection) -> set[str]:
-    """Publications that a living reader reads, or that a product's current publication was made from."""
+    """Publications that a living reader reads, or that a product's current publication was made from.
+
+    Who reads changes may go back to an earlier one, and then needs what that was made from to tell what has changed since.
+    """
     leased = {p for lease in mesh.store.leases(con) if alive(lease, mesh) for p in lease.publications}
     currents = [mesh.store.current_in(con, product) for product in mesh.declarations.products]
-    return leased | {p for c in currents if c for p in c.inputs.values()}
+    comparing = [address for address, p in mesh.declarations.products.items() if any(i.read == "changes" for i in p.inputs)]
+    return leased | {p for c in currents if c for p in c.inputs.values()} | mesh.store.made_from(con, comparing)

@@ -109,6 +109,12 @@ class Store:
         of = tables.publications.c
         return list(con.execute(select(of.id).where(of.id.in_(publications), of.expired == 1)).scalars())
 
+    def made_from(self, con: Connection, products: Sequence[Address]) -> set[str]:
+        """What the publications of these products that can be gone back to were made from."""
+        of = tables.publications.c
+        standing = and_(of.product.in_(list(map(str, products))), of.expired == 0, of.withdrawn == 0)
+        return {p for row in con.execute(select(of.inputs).where(standing)) for p in json.loads(row.inputs).values()}
+
     def unexpired(self, product: Address) -> tuple[Publication, ...]:
         """The publications whose files must be there, newest first."""
         with self.reading() as con:

@@ -16,6 +16,7 @@ from lakehouse.pins import kept
 from lakehouse.ports.changes import changes
 from lakehouse.ports.sql import query
 from lakehouse.read import state_at
+from lakehouse.rollback import plan_rollback, rollback
 from lakehouse.store import Publication
 from tests.spine.tried import Tried
 
@@ -85,3 +86,28 @@ def test_who_comes_too_late_is_told_so(orders: Tried):
             pass
         with mesh.store.reading() as con:
             assert mesh.store.leases(con) == ()
+
+
+def test_who_reads_changes_can_go_back_and_go_on(orders: Tried):
+    """A consumer's earlier publication keeps what it was made from: after a rollback to it, the changes since are told again."""
+    orders.product(
+        "report.ids", columns={"id": "integer"}, partitions={"id": "identity"}, write="overwrite_partitions",
+        reads={"orders": "shop.orders"}, read="changes",
+        transform="""
+            import duckdb
+
+            def ids(orders: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+                return orders
+        """,
+    )  # fmt: skip
+    assert orders.results("report.ids") == ["published"]
+    deliver(orders, LISTED)
+    assert orders.results("report.ids") == ["published"]
+    tidy(orders)
+    with orders.open() as mesh:
+        rollback(mesh, plan_rollback(mesh, mesh.product(Address("report", "ids"))), new_id())
+    tidy(orders)
+    deliver(orders, 1)
+    assert orders.results("report.ids") == ["published"]
+    assert orders.rows("report.ids")[-1:] == orders.rows("shop.orders")
+    assert orders.verified() == []
