@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from lakehouse.declare.product import Write
 from lakehouse.testing import MeshFolder, Port
 from tests.reliability.witness import Witness
 
@@ -21,7 +22,7 @@ TRANSFORM = """
 """
 
 
-def declare(root: Path, product: str = EVENTS) -> MeshFolder:
+def declare(root: Path, product: str = EVENTS, write: Write = "append") -> MeshFolder:
     """A product of two ports: `value` is required, ids are unique over the whole port."""
     folder = MeshFolder(root)
     name = product.partition(".")[2]
@@ -30,6 +31,7 @@ def declare(root: Path, product: str = EVENTS) -> MeshFolder:
         columns={"id": "integer", "day": "date", "value": {"logicalType": "number", "required": True}},
         key=["id"],
         partitions={"day": "identity"},
+        write=write,
         siblings=[
             Port(
                 name=f"{name}_daily",
@@ -50,6 +52,28 @@ def deliver(folder: MeshFolder, number: int, product: str = EVENTS, *, blocked: 
     rows = [{"id": first + n, "day": f"2026-01-{1 + (number + n) % 3:02}", "value": n} for n in range(4)]
     rows += [{**rows[0]}] if blocked else [{"id": first + 9, "day": "2026-01-01", "value": None}]
     folder.deliver(product, f"{number:04}.csv", rows)
+
+
+def correct(folder: MeshFolder, number: int, value: int, *, blocked: bool = False) -> None:
+    """File `number`, which has a day of its own, with three rows of this value and one without; or one that the gate blocks."""
+    rows: list[dict[str, object]] = [{"id": number * 10 + n, "day": f"2026-01-{1 + number:02}", "value": value} for n in range(3)]
+    folder.deliver(EVENTS, f"{number:04}.csv", [*rows, rows[0] if blocked else {**rows[0], "id": number * 10 + 9, "value": None}])
+
+
+def uncorrected(home: Path, values: dict[int, int], aside: int) -> list[str]:
+    """How the two ports and the quarantine differ from files of which each shows this value."""
+    witness = Witness(home)
+    shown = Counter((r["id"], r["value"]) for r in witness.rows(EVENTS))
+    expected = Counter((number * 10 + n, value) for number, value in values.items() for n in range(3))
+    problems = [
+        f"{what}: row {id} of value {value}"
+        for what, rows in (("lost", expected - shown), ("too much", shown - expected))
+        for id, value in rows
+    ]
+    counted = sorted(r["number"] for r in witness.rows(DAILY))
+    kept = len(witness.rows(f"{EVENTS}__quarantine"))
+    problems += [] if counted == [3] * len(values) else [f"the other port counts {counted}"]
+    return problems if kept == aside else [*problems, f"{kept} rows are set aside, not {aside}"]
 
 
 def losses(home: Path, good: set[int], product: str = EVENTS) -> list[str]:
