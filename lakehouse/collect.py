@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from pyiceberg.table import Table
-
 from lakehouse.address import Address
 from lakehouse.commit import load
 from lakehouse.mesh import Mesh
@@ -59,20 +57,19 @@ def folders(mesh: Mesh, product: Address) -> list[Path]:
 
 def reachable(mesh: Mesh, product: Address) -> set[str]:
     """Every file that somebody may still read: addresses."""
-    ports = mesh.declarations.products[product].outputs
-    tables = [load(mesh.catalog, a) for o in ports for a in (o.address, o.address.quarantine)]
     staged = {f for batch in mesh.store.batches(product) for files in (batch.staged or {}).values() for f in files}
-    return _of_tables(mesh, tables) | _of_publications(mesh, mesh.store.unexpired(product)) | staged
+    return _of_tables(mesh, product) | _of_publications(mesh, mesh.store.unexpired(product)) | staged
 
 
-def _of_tables(mesh: Mesh, tables: Iterable[Table | None]) -> set[str]:
-    there = [table for table in tables if table is not None]
+def _of_tables(mesh: Mesh, product: Address) -> set[str]:
+    ports = mesh.declarations.products[product].outputs
+    there = [t for o in ports for a in (o.address, o.address.quarantine) if (t := load(mesh.catalog, a))]
     metadata = {f for t in there for f in (t.metadata_location, *(entry.metadata_file for entry in t.metadata.metadata_log))}
     return metadata | mesh.manifests.reached(s.manifest_list for t in there for s in t.metadata.snapshots)
 
 
 def _of_publications(mesh: Mesh, publications: Iterable[Publication]) -> set[str]:
-    return mesh.manifests.reached(s.manifest_list for p in publications for s in p.ports)
+    return mesh.manifests.reached(found for p in publications for s in p.ports for found in (s.manifest_list, s.quarantine))
 
 
 def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
@@ -82,9 +79,8 @@ def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
     if not gone:
         return ()
     kept = [p for p in publications if p.id not in gone]
-    ports = mesh.declarations.products[product].outputs
     # the tables list fewer snapshots than the history keeps, but may list one that no publication has
-    live = _of_publications(mesh, kept) | _of_tables(mesh, (load(mesh.catalog, o.address) for o in ports))
+    live = _of_publications(mesh, kept) | _of_tables(mesh, product)
     lost = _of_publications(mesh, [p for p in publications if p.id in gone]) - live
     for address in lost:
         Path(local_path(address)).unlink(missing_ok=True)

@@ -33,7 +33,10 @@ SNAPSHOTS_LISTED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a publication remembers about the run that made it; a rollback `restores` one and `withdraws` those after it."""
+    """What a publication remembers about the run that made it; a rollback `restores` one and `withdraws` those after it.
+
+    `batches` are settled by what was staged; where rows only go or come back, they are given as they then stand.
+    """
 
     kind: Kind
     at: datetime
@@ -59,22 +62,21 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
         raise ValueError("a blocked state cannot be published")
     mesh = stage.mesh
     mesh.faults.at("k4")
-    gone = _keep_metadata_short(stage)
+    _keep_metadata_short(stage)
     id = stage.publication = new_publication_id(facts.at)
     made: list[Publication] = []
 
     def record(con: Connection, done: Sequence[Committed]) -> None:
-        publication = _publication(id, stage, facts, done, stage.current)
+        publication = _publication(id, stage, facts, done)
         mesh.store.record(con, publication)
         kept = {s.contract for s in stage.current.ports} if stage.current else set[str]()
         for port in stage.ports.values():
             if port.fingerprint not in kept:
                 mesh.store.keep_contract(con, port.fingerprint, port.address, contract_to_json(port.port.contract))
-        for batch in _settled(stage, facts, id):
+        for batch in publication.batches:
             mesh.store.put_batch(con, batch)
         if facts.withdraws:
-            withdrawn = [b for p in facts.withdraws for b in p.batches]
-            mesh.store.withdraw(con, [p.id for p in facts.withdraws], withdrawn, stage.product.address)
+            mesh.store.withdraw(con, [p.id for p in facts.withdraws])
         keep_report(mesh, con, stage, report, publication=id, at=facts.at)
         for event in events:
             mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
@@ -85,7 +87,6 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     except Unavailable:
         if mesh.store.publication(id) is None:
             raise
-    _remove_only_reached_by(stage, gone)
     return made[0]
 
 
@@ -174,38 +175,23 @@ def _remove_manifests(mesh: Mesh, table: StagedTable) -> None:
     table.io.delete(table.manifest_list)
 
 
-def _keep_metadata_short(stage: Stage) -> list[str]:
-    """Commits cost more with every snapshot listed: every so often, list the newest only; of a quarantine always the last two.
-
-    Gives the manifest lists of quarantines that nothing leads to afterwards. A port's are kept by its publications.
-    """
+def _keep_metadata_short(stage: Stage) -> None:
+    """Commits cost more with every snapshot listed: every so often, list the newest only. Publications keep the files of all."""
     every = stage.mesh.settings.publishing.expire_every
-    if stage.current is not None and stage.current.number % every == 0:
-        for port in stage.ports.values():
-            port.table.expire(_newest(port.table, SNAPSHOTS_LISTED))
-    quarantines = [p.quarantine for p in stage.ports.values() if p.quarantine is not None]
-    return [gone for table in quarantines for gone in table.expire(_newest(table, 2))]
+    for table in stage.tables():
+        listed = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)
+        if len(listed) >= SNAPSHOTS_LISTED + every:
+            table.expire([s.snapshot_id for s in listed[-SNAPSHOTS_LISTED:]])
 
 
-def _newest(table: StagedTable, number: int) -> list[int]:
-    return [s.snapshot_id for s in sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)[-number:]]
-
-
-def _remove_only_reached_by(stage: Stage, gone: Sequence[str]) -> None:
-    """Remove what only these manifest lists of quarantines lead to."""
-    manifests = stage.mesh.manifests
-    quarantines = [p.quarantine for p in stage.ports.values() if p.quarantine is not None]
-    listed = [s.manifest_list for table in quarantines for s in table.metadata.snapshots]
-    for address in manifests.reached(gone) - manifests.reached(listed):
-        Path(local_path(address)).unlink(missing_ok=True)
-
-
-def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Committed], current: Publication | None) -> Publication:
+def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Committed]) -> Publication:
+    current = stage.current
     committed = {c.address: c for c in done}
     before = {s.address: s for s in current.ports} if current else {}
     states = [_state(p, committed.get(p.address), _content(id, facts.kind, before.get(p.address))) for p in stage.ports.values()]
     written = {s.address for s in states}
     carried = [replace(s, changed=False, rows=0, quarantined=0) for s in before.values() if s.address not in written]
+    aside = {a: s.quarantine for a, s in before.items()} | {a: t.manifest_list for a, t in stage.quarantines.items()}
     return Publication(
         id=id,
         product=stage.product.address,
@@ -214,9 +200,9 @@ def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Com
         run_id=stage.run_id,
         code_version=facts.code_version,
         fingerprint=facts.fingerprint,
-        ports=(*states, *carried),
+        ports=tuple(replace(s, quarantine=aside.get(s.address)) for s in (*states, *carried)),
         inputs=dict(facts.inputs),
-        batches=tuple(b.id for b in facts.batches),
+        batches=tuple(_settled(stage, facts, id)),
         restores=facts.restores,
         number=current.number + 1 if current else 1,
     )
@@ -246,11 +232,11 @@ def _state(staged: StagedPort, done: Committed | None, content: str) -> PortStat
     )
 
 
-def _settled(stage: Stage, facts: Circumstances, publication: str) -> list[Batch]:
+def _settled(stage: Stage, facts: Circumstances, publication: str) -> Sequence[Batch]:
     """The batches as they stand once this is published; the counts are the main port's. A replay moves rows between them."""
     main = stage.ports.get(stage.product.main.name)
-    if main is None or facts.kind == "retention":
-        return []
+    if main is None or facts.kind in ("rollback", "retention", "discard"):
+        return facts.batches
     rows, aside = main.rows + main.skipped, main.aside + main.unread
     if facts.kind == "replay":
         return [replace(b, published=b.published + rows, quarantined=b.quarantined - rows) for b in facts.batches]

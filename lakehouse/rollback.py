@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakehouse.collect import recover
 from lakehouse.declare.product import Product
@@ -20,12 +20,16 @@ from lakehouse.store import Batch, Publication
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackPlan:
-    """The state to go back to, and the publications and batches that a rollback would withdraw, newest first."""
+    """The state to go back to, and the publications and batches that a rollback would withdraw, newest first.
+
+    `restored` are batches that stay, as they stood then: rows of theirs were replayed, discarded or taken again since.
+    """
 
     product: Product
     target: Publication
     withdrawn: tuple[Publication, ...]
     batches: tuple[Batch, ...]
+    restored: tuple[Batch, ...]
 
 
 def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> RollbackPlan:
@@ -36,21 +40,17 @@ def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> Rollba
     missing = [o.address for o in product.outputs if all(s.address != o.address for s in target.ports)]
     if missing:
         raise WrongUse(f"{missing[0]} was not part of publication {target.id}", hint="go back to a publication that had all ports")
-    names = {b for p in later for b in p.batches}
-    batches = tuple(b for b in mesh.store.batches(product.address, "published") if b.id in names)
-    _refuse_half_a_batch(product, batches, later)
-    return RollbackPlan(product=product, target=target, withdrawn=later, batches=batches)
-
-
-def _refuse_half_a_batch(product: Product, batches: tuple[Batch, ...], later: tuple[Publication, ...]) -> None:
-    """Rows that were replayed have left the quarantine: they go back with the whole batch that they came in, never alone."""
-    ids = {p.id for p in later}
-    staying = next((b for b in batches if b.publication not in ids), None)
-    if staying is not None:
-        raise WrongUse(
-            f"batch {staying.id} ({staying.name}) was published before, and rows of it were replayed since: half of it cannot be withdrawn",
-            hint=f"go back before publication {staying.publication}, then mesh run {product.address} --batch {staying.id}",
-        )
+    then = {b.id: b for p in reversed(standing) if p.number <= target.number for b in p.batches}
+    since = {b.id for p in later for b in p.batches}
+    known = [b for b in mesh.store.batches(product.address) if b.id in since]
+    stood = [then.get(b.id) or replace(b, state="withdrawn") for b in known]
+    return RollbackPlan(
+        product=product,
+        target=target,
+        withdrawn=later,
+        batches=tuple(b for b in stood if b.state == "withdrawn"),
+        restored=tuple(b for b in stood if b.state != "withdrawn"),
+    )
 
 
 def _target(product: Product, standing: list[Publication], to: str | None) -> Publication:
@@ -81,21 +81,20 @@ def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
         again = plan_rollback(mesh, product, plan.target.id)
         for port in product.outputs:
             stage.restore(port, plan.target.port(port.address))
-            stage.forget_quarantined(port, [b.id for b in again.batches])
         facts = Circumstances(
             kind="rollback",
             at=mesh.now(),
             code_version=plan.target.code_version,
             fingerprint=plan.target.fingerprint,
             inputs=plan.target.inputs,
-            batches=(),
+            batches=(*again.batches, *again.restored),
             restores=plan.target.id,
             withdraws=again.withdrawn,
         )
-        return publish(stage, _verdict_of_then(mesh, plan.target), facts)
+        return publish(stage, verdict_of_then(mesh, plan.target), facts)
 
 
-def _verdict_of_then(mesh: Mesh, target: Publication) -> GateReport:
+def verdict_of_then(mesh: Mesh, target: Publication) -> GateReport:
     """The state was judged when it was first published; that verdict is kept with the new publication too."""
     body = mesh.store.report(target.product, publication=target.id)
     return report_from_json(body) if body else GateReport(ports=(), runner="none")

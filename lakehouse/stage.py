@@ -47,7 +47,6 @@ class StagedPort:
     live: tuple[DataFile, ...]
     fingerprint: str
     batch: tuple[DataFile, ...] = ()
-    quarantine: StagedTable | None = None
     rows: int = 0
     aside: int = 0
     unread: int = 0
@@ -108,13 +107,14 @@ class StagedPort:
 class Stage:
     """A product's next state. Open tables as ports are written; nothing is visible until `publish.publish`.
 
-    `deliveries` names the files it is made from; `touched_tables` are all that something was written for, `publication` is the id
-    under which it may have become current.
+    `deliveries` names the files it is made from; `quarantines` are the next states of what is set aside, by port; `touched_tables`
+    are all that something was written for, `publication` is the id under which it may have become current.
     """
 
     def __init__(self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
         self.mesh, self.product, self.run_id, self.connection, self.batch = mesh, product, run_id, connection, batch
         self.ports: dict[str, StagedPort] = {}
+        self.quarantines: dict[Address, StagedTable] = {}
         self.replayed: frozenset[str] = frozenset()
         self.touched_tables: list[StagedTable] = []
         self.publication: str | None = None
@@ -173,8 +173,7 @@ class Stage:
 
     def tables(self) -> list[StagedTable]:
         """All tables of the publication: ports and their quarantines."""
-        both = [(p.table, p.quarantine) for p in self.ports.values()]
-        return [table for pair in both for table in pair if table is not None]
+        return [*(p.table for p in self.ports.values()), *self.quarantines.values()]
 
     # opening
 
@@ -260,7 +259,7 @@ class Stage:
     def _set_aside(self, staged: StagedPort, written: Split, rejected: Sequence[Rejected]) -> None:
         staged.aside, staged.unread = written.aside.rows, len(rejected)
         staged.broken = failing_by_rule(self.connection, written.aside, staged.row_rules)
-        if not written.aside.rows and not rejected and not self.replayed and staged.mode in ("append", "upsert"):
+        if not written.aside.rows and not rejected and not self.replayed and staged.mode == "append":
             return
         existing = load(self.mesh.catalog, staged.address.quarantine)
         if not written.aside.rows and not rejected and existing is None:
@@ -282,7 +281,7 @@ class Stage:
             )
         survivors, gone = self._quarantine_survivors(staged, quarantine, written, kept)
         quarantine.put((*kept, *survivors), gone, {"lakemesh.run": self.run_id})
-        staged.quarantine = quarantine
+        self.quarantines[staged.address] = quarantine
 
     def _quarantine_survivors(
         self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]
@@ -292,8 +291,10 @@ class Stage:
         if self.replayed and live:
             ids = ", ".join(literal(i) for i in sorted(self.replayed))
             return self._without(quarantine, live, f"id in ({ids})")
-        if staged.mode in ("append", "upsert") or not live:
+        if staged.mode == "append" or not live:
             return (), ()
+        if staged.mode == "upsert":  # a batch may be taken again, by name or because a file went back to an earlier content
+            return self._without(quarantine, live, f"batch = {literal(self.batch)}")
         if staged.mode == "overwrite":
             return (), live
         text = partition_text(staged.port.contract)
@@ -321,33 +322,29 @@ class Stage:
         return self._open(port, "overwrite")
 
     def restore(self, port: OutputPort, state: PortState) -> StagedPort:
-        """Stage the files that a port had in an earlier state; no file is written, and what came since is left out."""
+        """Stage the files that a port and its quarantine had in an earlier state; no file is written, and what came since is left out."""
         staged = self._open(port, "overwrite")
-        then, now = self.mesh.manifests.files(state.manifest_list), staged.live
+        self._put_back(staged.table, state.manifest_list)
+        self.ports[port.name] = staged
+        if load(self.mesh.catalog, port.address.quarantine) is not None:
+            self.quarantines[port.address] = self._table(contract_of(port.address))
+            self._put_back(self.quarantines[port.address], state.quarantine)
+        return staged
+
+    def _put_back(self, table: StagedTable, manifest_list: str | None) -> None:
+        """Give a table the files that it had, by lists of what comes and what goes."""
+        then, now = self.mesh.manifests.files(manifest_list), self.mesh.manifests.files(table.manifest_list)
         then_paths, now_paths = set(paths(then)), set(paths(now))
         added = [f for f in then if f.file_path not in now_paths]
         removed = [f for f in now if f.file_path not in then_paths]
-        staged.table.put(added, removed, {"lakemesh.run": self.run_id})
-        self.ports[port.name] = staged
-        return staged
+        table.put(added, removed, {"lakemesh.run": self.run_id})
 
-    def quarantine_without(self, port: Address, ids: Sequence[str]) -> StagedTable:
-        """A port's quarantine without these rows, staged."""
-        quarantine = self._table(contract_of(port))
+    def give_up(self, port: Address, ids: Sequence[str]) -> None:
+        """Take these rows out of a port's quarantine."""
+        quarantine = self.quarantines[port] = self._table(contract_of(port))
         live = self.mesh.manifests.files(quarantine.manifest_list)
         gone = ", ".join(literal(i) for i in ids)
         quarantine.put(*self._without(quarantine, live, f"id in ({gone})"), {"lakemesh.run": self.run_id})
-        return quarantine
-
-    def forget_quarantined(self, port: OutputPort, batches: Sequence[str]) -> None:
-        """Take the quarantined rows of withdrawn batches away with their batches."""
-        if load(self.mesh.catalog, port.address.quarantine) is None or not batches:
-            return
-        quarantine = self._table(contract_of(port.address))
-        live = self.mesh.manifests.files(quarantine.manifest_list)
-        gone = ", ".join(literal(b) for b in batches)
-        quarantine.put(*self._without(quarantine, live, f"batch in ({gone})"), {"lakemesh.run": self.run_id})
-        self.ports[port.name].quarantine = quarantine
 
 
 def partition_text(contract: Contract) -> str:

@@ -7,7 +7,7 @@ nothing is visible unjudged, nobody dead holds anything. It changes nothing. Nex
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ from lakehouse.pins import alive
 from lakehouse.publish import report_from_json
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.scan import local_path
-from lakehouse.store import PortState, Publication
+from lakehouse.store import Batch, PortState, Publication
 
 Kind = Literal["damaged", "unreferenced", "disagreement", "accounts", "unjudged", "lease"]
 
@@ -70,6 +70,7 @@ def _files(mesh: Mesh, product: Product) -> Iterator[Finding]:
     for publication in mesh.store.unexpired(product.address):
         for state in publication.ports:
             yield from _state_files(fresh, state.address, state.manifest_list, whole)
+            yield from _state_files(fresh, state.address.quarantine, state.quarantine, whole)
     for table in _tables(mesh, product):
         for snapshot in table.metadata.snapshots:
             yield from _state_files(fresh, Address(*table.name()), snapshot.manifest_list, whole)
@@ -177,7 +178,7 @@ def _row_counts(mesh: Mesh, state: PortState) -> Iterator[Finding]:
 def _accounts(mesh: Mesh, product: Product) -> Iterator[Finding]:
     """What was delivered is what was published, set aside or given up."""
     publications = mesh.store.publications(product.address)
-    batches = mesh.store.batches(product.address, "published")
+    batches = _published(mesh, product, publications)
     if not product.functions and not product.models:
         for batch in batches:
             held = batch.published + batch.quarantined + batch.discarded
@@ -188,6 +189,13 @@ def _accounts(mesh: Mesh, product: Product) -> Iterator[Finding]:
         if published != total:
             yield _imbalance(product, publications[0].id, f"the batches published {published:,} rows, the port holds {total:,}")
     yield from _quarantine(mesh, product, {b.id: b.quarantined for b in batches})
+
+
+def _published(mesh: Mesh, product: Product, publications: Sequence[Publication]) -> list[Batch]:
+    """The batches that make up what is shown. One whose second try was rejected is shown as it was first published."""
+    shown = {b.id: b for p in reversed(publications) if not p.withdrawn for b in p.batches}
+    known = {b.id: b for b in mesh.store.batches(product.address, "published")}
+    return [b for b in {**shown, **known}.values() if b.state == "published"]
 
 
 def _quarantine(mesh: Mesh, product: Product, expected: dict[str, int]) -> Iterator[Finding]:

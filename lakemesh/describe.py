@@ -25,7 +25,7 @@ def publication(found: Publication) -> Known:
         "kind": found.kind,
         "at": found.at,
         "run_id": found.run_id,
-        "batches": list(found.batches),
+        "batches": [b.id for b in found.batches],
         "ports": [_state(s) for s in found.ports],
         "inputs": found.inputs,
         "restores": found.restores,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -18,17 +19,17 @@ import duckdb
 from lakehouse.address import Address
 from lakehouse.batches import Due, find
 from lakehouse.collect import recover
-from lakehouse.commit import Committed, commit
 from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.errors import BatchRefused
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
 from lakehouse.publish import Circumstances, abandon, publish, staging
 from lakehouse.quarantine import QuarantinedRow, still
+from lakehouse.rollback import verdict_of_then
 from lakehouse.scan import local_path
 from lakehouse.sources import open_source
 from lakehouse.stage import Stage
-from lakehouse.store import Batch, Connection
+from lakehouse.store import Batch
 from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
@@ -144,21 +145,32 @@ def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Bat
 
 
 def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: str) -> int:
-    """Give quarantined rows up for good; they count as discarded. Nothing that a consumer sees changes."""
+    """Give quarantined rows up; they count as discarded. Nothing that a consumer sees changes, in a publication of its own."""
     product = mesh.declarations.producer(port)
     with (
         writing(mesh, product.address, run_id, recover),
         mesh.connection() as connection,
         staging(Stage(mesh, product, run_id, connection, batch="discard")) as stage,
     ):
-        rows = still(mesh, port, rows)
-        quarantine = stage.quarantine_without(port, [r.id for r in rows])
-        counts = {b: sum(r.batch == b for r in rows) for b in {r.batch for r in rows}}
-        batches = [(find(mesh.store, product, b), n) for b, n in counts.items()]
-
-        def record(con: Connection, _done: Sequence[Committed]) -> None:
-            for batch, number in batches:
-                mesh.store.amend(con, batch, quarantined=-number, discarded=number)
-
-        commit(mesh.catalog, [quarantine], record, fault=mesh.faults.at)
+        rows, current = still(mesh, port, rows), stage.current
+        if rows and current:
+            stage.give_up(port, [r.id for r in rows])
+            facts = Circumstances(
+                kind="discard",
+                at=mesh.now(),
+                code_version=current.code_version,
+                fingerprint=current.fingerprint,
+                inputs=current.inputs,
+                batches=_discarded(mesh, product, port, rows),
+            )
+            publish(stage, verdict_of_then(mesh, current), facts)
     return len(rows)
+
+
+def _discarded(mesh: Mesh, product: Product, port: Address, rows: Sequence[QuarantinedRow]) -> list[Batch]:
+    """The batches of the rows; their counts are the main port's."""
+    counts = Counter(r.batch for r in rows)
+    batches = [find(mesh.store, product, id) for id in counts]
+    if port != product.main.address:
+        return batches
+    return [replace(b, quarantined=b.quarantined - counts[b.id], discarded=b.discarded + counts[b.id]) for b in batches]

@@ -11,7 +11,7 @@ from typing import Literal
 
 from lakehouse.address import Address
 
-Kind = Literal["batch", "replay", "restatement", "rollback", "retention"]
+Kind = Literal["batch", "replay", "restatement", "rollback", "retention", "discard"]
 State = Literal["pending", "published", "rejected", "discarded", "withdrawn"]
 
 
@@ -21,7 +21,7 @@ class PortState:
 
     `rows` were written by this publication, `total_rows` can be read; `changed` is false when the port only came along.
     `content` is the publication that last gave it other content: retention takes old rows away and leaves it, so that nobody
-    downstream has anything to do.
+    downstream has anything to do. `quarantine` is the manifest list of the rows that were set aside then.
     """
 
     address: Address
@@ -35,6 +35,7 @@ class PortState:
     total_rows: int
     quarantined: int
     content: str
+    quarantine: str | None = None
     changed: bool = True
 
 
@@ -55,7 +56,8 @@ class Pin:
 class Publication:
     """What a product showed from `at` on: all of its ports at once. Immutable.
 
-    `inputs` maps input port -> publication id; `number` counts the product's publications from 1.
+    `inputs` maps input port -> publication id; `batches` are those it settled, as they stood afterwards; `number` counts the
+    product's publications from 1.
     """
 
     id: str
@@ -67,7 +69,7 @@ class Publication:
     fingerprint: str
     ports: tuple[PortState, ...]
     inputs: dict[str, str]
-    batches: tuple[str, ...]
+    batches: tuple[Batch, ...]
     restores: str | None = None
     number: int = 1
     withdrawn: bool = False

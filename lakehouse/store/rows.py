@@ -34,7 +34,7 @@ def publication(row: Any, states: Sequence[Any]) -> Publication:
         fingerprint=row.fingerprint,
         ports=tuple(port_state(s) for s in states),
         inputs=json.loads(row.inputs),
-        batches=tuple(json.loads(row.batches)),
+        batches=tuple(map(_batch, json.loads(row.batches))),
         restores=row.restores,
         number=row.number,
         withdrawn=bool(row.withdrawn),
@@ -53,7 +53,7 @@ def from_publication(p: Publication) -> dict[str, object]:
         "code_version": p.code_version,
         "fingerprint": p.fingerprint,
         "inputs": json.dumps(p.inputs),
-        "batches": json.dumps(p.batches),
+        "batches": json.dumps([from_batch(b) for b in p.batches]),
         "restores": p.restores,
     }
 
@@ -69,9 +69,12 @@ def from_state(publication: str, s: PortState) -> dict[str, object]:
 
 
 def batch(row: Any) -> Batch:
-    values = dict(row._mapping)
-    staged = json.loads(row.staged) if row.staged else None
-    return Batch(**{**values, "product": Address.parse(row.product), "at": moment(row.at), "staged": staged})
+    return _batch(dict(row._mapping))
+
+
+def _batch(values: dict[str, Any]) -> Batch:
+    staged = json.loads(values["staged"]) if values["staged"] else None
+    return Batch(**{**values, "product": Address.parse(values["product"]), "at": moment(values["at"]), "staged": staged})
 
 
 def from_batch(b: Batch) -> dict[str, object]:

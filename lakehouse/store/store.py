@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -94,11 +94,9 @@ class Store:
         con.execute(insert(tables.publications).values(rows.from_publication(publication)))
         con.execute(insert(tables.port_states), [rows.from_state(publication.id, s) for s in publication.ports])
 
-    def withdraw(self, con: Connection, publications: Sequence[str], batches: Sequence[str], product: Address) -> None:
-        """Mark publications, and the batches they brought, as withdrawn by a rollback."""
+    def withdraw(self, con: Connection, publications: Sequence[str]) -> None:
+        """Mark publications as withdrawn by a rollback."""
         con.execute(update(tables.publications).where(tables.publications.c.id.in_(publications)).values(withdrawn=1))
-        mine = and_(tables.batches.c.product == str(product), tables.batches.c.id.in_(batches))
-        con.execute(update(tables.batches).where(mine).values(state="withdrawn"))
 
     def expire(self, con: Connection, publications: Sequence[str]) -> None:
         """Say that publications can no longer be read by `as_of`."""
@@ -249,15 +247,3 @@ class Store:
         """Drop what was delivered before `before`; say how many entries went."""
         with self.writing() as con:
             return con.execute(delete(tables.outbox).where(tables.outbox.c.delivered < rows.millis(before))).rowcount
-
-    def amend(self, con: Connection, batch: Batch, *, published: int = 0, quarantined: int = 0, discarded: int = 0) -> None:
-        """Move rows of a batch between published, quarantined and discarded (replay, discard)."""
-        self.put_batch(
-            con,
-            replace(
-                batch,
-                published=batch.published + published,
-                quarantined=batch.quarantined + quarantined,
-                discarded=batch.discarded + discarded,
-            ),
-        )

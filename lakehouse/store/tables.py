@@ -45,6 +45,7 @@ port_states = Table(
     Column("quarantined", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("content", String, nullable=False),
+    Column("quarantine", String),
 )
 
 contracts = Table(

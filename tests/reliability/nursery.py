@@ -18,19 +18,27 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    from lakehouse.address import Address
+    from lakehouse.mesh import Mesh
 
 ROOT = Path(__file__).parents[2]
 
 
+Way = Literal["run", "replay", "rollback"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Run these products of the mesh at `root`, in this order; `times` over."""
+    """Run these products of the mesh at `root`, in this order; `times` over. Or replay what they set aside, or roll them back."""
 
     root: str
     products: tuple[str, ...]
     fault: str = ""
     times: int = 1
+    does: Way = "run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +128,45 @@ def _work(job: Job) -> Sequence[str]:
     from lakehouse.mesh import Mesh
     from lakehouse.outbox import deliver
     from lakehouse.settings import Settings
-    from orchestration.story import Request, run_product
 
     os.environ["MESH_FAULT"] = job.fault
     results: list[str] = []
     root = Path(job.root)
     with Mesh.open(Settings.find(root, root / ".mesh")) as mesh:
         for product in job.products * job.times:
-            outcomes = run_product(mesh, mesh.product(Address.parse(product)), Request(run_id=str(uuid.uuid4())))
-            results += [o.result for o in outcomes]
+            results += _DOES[job.does](mesh, Address.parse(product))
         deliver(mesh, budget=30)
     return results
+
+
+def _run(mesh: Mesh, product: Address) -> list[str]:
+    from orchestration.story import Request, run_product
+
+    return [o.result for o in run_product(mesh, mesh.product(product), Request(run_id=str(uuid.uuid4())))]
+
+
+def _replay(mesh: Mesh, product: Address) -> list[str]:
+    from lakehouse.quarantine import rows
+    from orchestration.replay import replay
+    from orchestration.story import Request
+
+    return [o.result for o in replay(mesh, product, rows(mesh, product), Request(run_id=str(uuid.uuid4())))]
+
+
+def _roll_back(mesh: Mesh, product: Address) -> list[str]:
+    """Where there is nothing to go back to, that is all."""
+    from lakehouse.errors import WrongUse
+    from lakehouse.rollback import plan_rollback, rollback
+
+    try:
+        plan = plan_rollback(mesh, mesh.product(product))
+    except WrongUse:
+        return []
+    rollback(mesh, plan, str(uuid.uuid4()))
+    return ["published"]
+
+
+_DOES = {"run": _run, "replay": _replay, "rollback": _roll_back}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Anything may follow anything: deliveries, gates, crashes, rollbacks, replays and upkeep against a dictionary.
 
-The model knows no files and no transactions: a port is a dictionary of rows, its publications a list of copies of it.
+The model knows no files and no transactions: a port is a dictionary of rows and a list of what is set aside, its publications are
+copies of both.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -20,14 +22,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lakehouse.address import Address
 from lakehouse.declare.contract import QuarantineLimit
 from lakehouse.declare.product import Write
-from lakehouse.errors import WrongUse
 from lakehouse.maintain import maintain
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.rollback import plan_rollback, rollback
 from lakehouse.verify import verify
-from orchestration.replay import replay
+from orchestration.replay import discard, replay
 from orchestration.story import Request
-from tests.reliability.nursery import Job, Nursery
+from tests.reliability.nursery import Job, Nursery, Way
 from tests.spine.tried import Tried
 
 PORT = Address("lab", "things")
@@ -44,11 +45,17 @@ class Model:
     files: dict[str, list[Row]] = field(default_factory=dict)
     waiting: dict[str, list[Row]] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
-    states: list[dict[int, int]] = field(default_factory=list)
-    """What was shown after each publication, of which there may be several in a run."""
+    aside: list[int] = field(default_factory=list)
+    states: list[tuple[dict[int, int], list[int]]] = field(default_factory=list)
+    """What was shown and set aside after each publication, of which there may be several in a run."""
 
     def publish(self) -> None:
-        self.states.append(dict(self.rows))
+        self.states.append((dict(self.rows), list(self.aside)))
+
+    def back_to(self, number: int) -> None:
+        rows, aside = self.states[number - 1]
+        self.rows, self.aside = dict(rows), list(aside)
+        self.publish()
 
     def take(self) -> list[str]:
         """Take what is waiting; gives the results of its batches."""
@@ -56,23 +63,25 @@ class Model:
         if self.mode == "overwrite" and batches:
             batches = [[row for name in sorted(self.files) for row in self.files[name]]]
         self.waiting.clear()
-        return [self._settle(batch) for batch in batches]
+        return [self.settle(batch) for batch in batches]
 
-    def _settle(self, batch: Sequence[Row]) -> str:
+    def settle(self, batch: Sequence[Row]) -> str:
         good = [(key, value) for key, value in batch if value is not None]
-        aside = len(batch) - len(good)
-        if aside > LIMIT.rows and 100 * aside > LIMIT.percent * len(batch):
+        aside = [key for key, value in batch if value is None]
+        if len(aside) > LIMIT.rows and 100 * len(aside) > LIMIT.percent * len(batch):
             return "blocked"
         keys = [key for key, _ in good]
         known = self.rows.keys() if self.mode == "append" else set[int]()
         if len(set(keys)) < len(keys) or known & set(keys) or (self.mode == "overwrite" and not good):
             return "blocked"
         if self.mode == "overwrite":
-            self.rows = {}
+            self.rows, self.aside = {}, []
         if self.mode == "overwrite_partitions":
             touched = {key % 3 for key in keys}
             self.rows = {key: value for key, value in self.rows.items() if key % 3 not in touched}
+            self.aside = [key for key in self.aside if key % 3 not in touched | {bad % 3 for bad in aside}]
         self.rows |= dict(good)
+        self.aside += aside
         self.publish()
         return "published"
 
@@ -146,24 +155,52 @@ class Things(RuleBasedStateMachine):
             standing = [p for p in mesh.store.publications(PORT) if not p.withdrawn]
             if not [p for p in standing[1:] if not p.expired]:
                 return
-            try:
-                plan = plan_rollback(mesh, mesh.product(PORT))
-            except WrongUse:  # a replay stands in between
-                return
+            plan = plan_rollback(mesh, mesh.product(PORT))
             rollback(mesh, plan, str(uuid.uuid4()))
-        self.model.rows = dict(self.model.states[plan.target.number - 1])
-        self.model.publish()
+        self.model.back_to(plan.target.number)
 
+    @precondition(lambda self: self.model.mode == "append")
+    @rule()
+    def take_a_withdrawn_batch_by_name(self) -> None:
+        with self.here.open() as mesh:
+            withdrawn = mesh.store.batches(PORT, "withdrawn")
+        if withdrawn:
+            assert self.here.results(str(PORT), batch=withdrawn[0].id) == [self.model.settle(self.model.files[withdrawn[0].name])]
+
+    @precondition(lambda self: self.model.aside)
     @rule()
     def replay(self) -> None:
         """What was set aside for good reason is set aside again."""
         with self.here.open() as mesh:
-            aside = quarantined_rows(mesh, PORT)
-            before = len(aside)
-            for outcome in replay(mesh, PORT, aside, Request(run_id=str(uuid.uuid4()))):
+            for outcome in replay(mesh, PORT, quarantined_rows(mesh, PORT), Request(run_id=str(uuid.uuid4()))):
                 assert outcome.result == "published"
                 self.model.publish()
-            assert len(quarantined_rows(mesh, PORT)) == before
+
+    @precondition(lambda self: self.model.aside)
+    @rule(number=st.integers(0, 8))
+    def discard(self, number: int) -> None:
+        """Give one of the rows up that are set aside."""
+        with self.here.open() as mesh:
+            rows = quarantined_rows(mesh, PORT)
+            row = rows[number % len(rows)]
+            assert discard(mesh, PORT, [row], str(uuid.uuid4())) == 1
+        self.model.aside.remove(json.loads(row.row)["key"])
+        self.model.publish()
+
+    @precondition(lambda self: self.model.states)
+    @rule(point=st.sampled_from(["k1", "k4", "k7", "k8", "k11"]), does=st.sampled_from(["replay", "rollback"]))
+    def crash_on_the_way_back(self, point: str, does: Way) -> None:
+        """It has happened or it has not; the next run goes on from there."""
+        with self.here.open() as mesh:
+            standing = [p.number for p in mesh.store.publications(PORT) if not p.withdrawn and not p.expired]
+        (ending,) = self.nursery.run(Job(root=str(self.here.root), products=(str(PORT),), fault=f"{point}:0", does=does))
+        assert ending.error == ""
+        with self.here.open() as mesh:
+            happened = len(mesh.store.publications(PORT)) - len(self.model.states)
+        for _ in range(happened):
+            self.model.publish() if does == "replay" else self.model.back_to(standing[1])
+        self.here.run(str(PORT))
+        self.model.take()
 
     @rule(days=st.sampled_from([0, 10, 40]))
     def maintain(self, days: int) -> None:
@@ -183,7 +220,12 @@ class Things(RuleBasedStateMachine):
         assert numbers == [*range(len(self.model.states), 0, -1)]
         for publication in kept:
             shown = self.here.rows(str(PORT), as_of=publication.id)
-            assert {key: value for key, _, value in shown} == self.model.states[publication.number - 1]
+            assert {key: value for key, _, value in shown} == self.model.states[publication.number - 1][0]
+
+    @invariant()
+    def what_is_set_aside_is_what_came_with_what_is_shown(self) -> None:
+        if hasattr(self, "model"):
+            assert sorted(json.loads(r.row)["key"] for r in self.here.quarantined(str(PORT))) == sorted(self.model.aside)
 
     @invariant()
     def everything_verifies(self) -> None:

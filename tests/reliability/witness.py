@@ -79,8 +79,8 @@ class Witness:
             yield from (entry["metadata-file"] for entry in metadata["metadata-log"])
             for snapshot in metadata.get("snapshots", []):
                 yield from self._led_to(snapshot["manifest-list"])
-        kept = "select distinct manifest_list as at from port_states join publications p on p.id = publication where expired = 0"
-        for row in self.ask(kept):
+        kept = "from port_states join publications p on p.id = publication where expired = 0"
+        for row in self.ask(f"select manifest_list as at {kept} union select quarantine {kept}"):
             yield from self._led_to(row["at"]) if row["at"] else ()
         for row in self.ask("select staged from batches where staged is not null"):
             yield from (f for files in json.loads(row["staged"]).values() for f in files)

@@ -9,11 +9,10 @@ import pytest
 from lakehouse.access import OPERATOR, decide
 from lakehouse.address import Address
 from lakehouse.batches import discard
-from lakehouse.errors import WrongUse
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.read import rejected_rows
 from lakehouse.rollback import plan_rollback, rollback
-from lakehouse.testing import Property
+from lakehouse.testing import Port, Property
 from orchestration.replay import discard as discard_rows
 from orchestration.replay import replay
 from orchestration.story import Request
@@ -45,6 +44,12 @@ def rolled_back(here: Tried) -> list[str]:
         return [b.name for b in plan.batches]
 
 
+def counts(here: Tried) -> dict[str, tuple[int, int, int]]:
+    """Published, set aside and discarded rows of each batch that is published."""
+    with here.open() as mesh:
+        return {b.name: (b.published, b.quarantined, b.discarded) for b in mesh.store.batches(ORDERS, "published")}
+
+
 def ids(here: Tried) -> list[int]:
     return [r[0] for r in here.rows("shop.orders")]
 
@@ -74,14 +79,94 @@ def test_who_looked_first_and_comes_second_changes_nothing(here: Tried):
     assert here.verified() == []
 
 
-def test_a_replay_is_not_rolled_back_without_its_delivery(orders: Tried):
-    """Replayed rows have left the quarantine, so going back between a delivery and its replay is refused, with the way out."""
+def test_a_replay_can_be_rolled_back(orders: Tried):
+    """The replayed row leaves the port and is set aside again; its batch stays, and counts what it counted then."""
     orders.product("shop.orders", columns=LOOSE, key=["id"], version="1.1.0")
     replayed(orders)
-    with pytest.raises(WrongUse, match="--batch"):
-        rolled_back(orders)
+    assert counts(orders) == {"1.csv": (2, 0, 0)}
+    assert rolled_back(orders) == []
+    assert ids(orders) == [1]
+    assert counts(orders) == {"1.csv": (1, 1, 0)}
+    assert len(orders.quarantined("shop.orders")) == 1
+    assert orders.verified() == []
+    assert replayed(orders) == ["published"]
     assert ids(orders) == [1, 2]
-    assert orders.batches("shop.orders") == {"1.csv": "published"}
+
+
+def test_a_discard_can_be_rolled_back(orders: Tried):
+    """A discard is a publication that consumers do not notice; going back before it sets its rows aside again."""
+    with orders.open() as mesh:
+        assert discard_rows(mesh, ORDERS, quarantined_rows(mesh, ORDERS), str(uuid.uuid4())) == 1
+        discarded, delivered = mesh.store.publications(ORDERS)
+    assert (discarded.kind, discarded.port(ORDERS).content) == ("discard", delivered.id)
+    assert counts(orders) == {"1.csv": (1, 0, 1)}
+    assert rolled_back(orders) == []
+    assert counts(orders) == {"1.csv": (1, 1, 0)}
+    assert len(orders.quarantined("shop.orders")) == 1
+    assert orders.verified() == []
+
+
+def test_rows_set_aside_for_a_sibling_do_not_count_as_the_main_ports(here: Tried):
+    """A batch counts rows of the main port: discarding a sibling's leaves its counts alone."""
+    double = """
+        import duckdb
+
+        def orders(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return landed
+
+        def orders_double(orders: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return orders.project("id, amount * 2 as amount")
+    """
+    here.product("shop.orders", columns=STRICT, siblings=[Port(name="orders_double", columns=STRICT)], transform=double)
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": 9}, {"id": 3, "amount": 90}])
+    here.run("shop.orders")
+    doubled = Address("shop", "orders_double")
+    with here.open() as mesh:
+        assert discard_rows(mesh, doubled, quarantined_rows(mesh, doubled), str(uuid.uuid4())) == 1
+    assert counts(here) == {"1.csv": (2, 1, 0)}
+    assert here.verified() == []
+
+
+def test_what_replaced_a_quarantine_gives_it_back(here: Tried):
+    """After going back before an overwrite, the rows that were set aside then are set aside again."""
+    here.product("shop.orders", columns=STRICT, write="overwrite")
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": 200}])
+    here.run("shop.orders")
+    before = here.quarantined("shop.orders")
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 2}, {"id": 3, "amount": 300}])
+    here.run("shop.orders")
+    assert here.quarantined("shop.orders") != before
+    rolled_back(here)
+    assert here.quarantined("shop.orders") == before
+    assert here.verified() == []
+
+
+def test_a_batch_that_was_taken_again_stays_as_it_was_first(here: Tried):
+    """An upsert takes a batch again by name: its row is set aside once, and going back withdraws the second time only."""
+    here.product("shop.orders", columns=STRICT, key=["id"], write="upsert")
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": 200}])
+    (first,) = here.run("shop.orders")
+    here.deliver("shop.orders", "2.csv", [{"id": 1, "amount": 2}])
+    here.run("shop.orders")
+    assert here.results("shop.orders", batch=first.batch.id) == ["published"]
+    assert len(here.quarantined("shop.orders")) == 1
+    assert here.verified() == []
+    assert rolled_back(here) == []
+    assert here.rows("shop.orders") == [(1, 2)]
+    assert counts(here) == {"1.csv": (1, 1, 0), "2.csv": (1, 0, 0)}
+    assert here.verified() == []
+
+
+def test_a_published_batch_whose_second_try_is_rejected_is_shown_as_it_was(here: Tried):
+    """A tighter contract rejects what was published: readers see what they saw, and that is still accounted for."""
+    here.product("shop.orders", columns=STRICT, write="overwrite")
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": 200}])
+    here.run("shop.orders")
+    many = {"name": "many", "type": "library", "metric": "rowCount", "mustBeGreaterThan": 5}
+    here.product("shop.orders", columns=STRICT, write="overwrite", version="1.1.0", quality=[many])
+    assert here.results("shop.orders") == ["blocked"]
+    assert ids(here) == [1]
+    assert here.verified() == []
 
 
 def test_a_rollback_withdraws_what_came_after(orders: Tried):
