@@ -69,7 +69,11 @@ def _of_tables(mesh: Mesh, product: Address) -> set[str]:
 
 
 def _of_publications(mesh: Mesh, publications: Iterable[Publication]) -> set[str]:
-    return mesh.manifests.reached(found for p in publications for s in p.ports for found in (s.manifest_list, s.quarantine))
+    return mesh.manifests.reached(_lists(publications))
+
+
+def _lists(publications: Iterable[Publication]) -> list[str]:
+    return [found for p in publications for s in p.ports for found in (s.manifest_list, s.quarantine) if found]
 
 
 def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
@@ -78,13 +82,15 @@ def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
     gone = _let_go(mesh, publications)
     if not gone:
         return ()
-    kept = [p for p in publications if p.id not in gone]
-    # the tables list fewer snapshots than the history keeps, but may list one that no publication has
-    live = _of_publications(mesh, kept) | _of_tables(mesh, product)
-    lost = _of_publications(mesh, [p for p in publications if p.id in gone]) - live
-    for address in lost:
-        Path(local_path(address)).unlink(missing_ok=True)
+    remove_only_reached_by(mesh, product, _lists([p for p in publications if p.id in gone]))
     return tuple(gone)
+
+
+def remove_only_reached_by(mesh: Mesh, product: Address, manifest_lists: Sequence[str]) -> None:
+    """Remove what only these manifest lists lead to: a table may list a snapshot after its publication has gone, or the other way round."""
+    live = _of_tables(mesh, product) | _of_publications(mesh, mesh.store.unexpired(product))
+    for address in mesh.manifests.reached(manifest_lists) - live:
+        Path(local_path(address)).unlink(missing_ok=True)
 
 
 def _let_go(mesh: Mesh, publications: Sequence[Publication]) -> list[str]:

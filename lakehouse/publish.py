@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from lakehouse.collect import remove_only_reached_by
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.diff import contract_to_json
 from lakehouse.errors import Unavailable
@@ -62,7 +63,7 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
         raise ValueError("a blocked state cannot be published")
     mesh = stage.mesh
     mesh.faults.at("k4")
-    _keep_metadata_short(stage)
+    unlisted = _keep_metadata_short(stage)
     id = stage.publication = new_publication_id(facts.at)
     made: list[Publication] = []
 
@@ -87,6 +88,8 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     except Unavailable:
         if mesh.store.publication(id) is None:
             raise
+    if unlisted:
+        remove_only_reached_by(mesh, stage.product.address, unlisted)
     return made[0]
 
 
@@ -175,13 +178,15 @@ def _remove_manifests(mesh: Mesh, table: StagedTable) -> None:
     table.io.delete(table.manifest_list)
 
 
-def _keep_metadata_short(stage: Stage) -> None:
-    """Commits cost more with every snapshot listed: every so often, list the newest only. Publications keep the files of all."""
+def _keep_metadata_short(stage: Stage) -> list[str]:
+    """Commits cost more with every snapshot listed: every so often, list the newest only; give the manifest lists of the others."""
     every = stage.mesh.settings.publishing.expire_every
+    unlisted = []
     for table in stage.tables():
         listed = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)
         if len(listed) >= SNAPSHOTS_LISTED + every:
-            table.expire([s.snapshot_id for s in listed[-SNAPSHOTS_LISTED:]])
+            unlisted += table.expire([s.snapshot_id for s in listed[-SNAPSHOTS_LISTED:]])
+    return unlisted
 
 
 def _publication(id: str, stage: Stage, facts: Circumstances, done: Sequence[Committed]) -> Publication:

@@ -88,6 +88,13 @@ def test_who_comes_too_late_is_told_so(orders: Tried):
             assert mesh.store.leases(con) == ()
 
 
+def test_what_a_table_lists_longer_than_the_history_goes_in_the_end(orders: Tried):
+    """A publication may end while its table lists it still: when the table lists it no more, its files go, without any upkeep."""
+    tidy(orders)
+    deliver(orders, LISTED)
+    assert orders.verified() == []
+
+
 def test_who_reads_changes_can_go_back_and_go_on(orders: Tried):
     """A consumer's earlier publication keeps what it was made from: after a rollback to it, the changes since are told again."""
     orders.product(
@@ -110,3 +117,4 @@ def test_who_reads_changes_can_go_back_and_go_on(orders: Tried):
     deliver(orders, 1)
     assert orders.results("report.ids") == ["published"]
     assert orders.rows("report.ids")[-1:] == orders.rows("shop.orders")
+    assert orders.verified() == []
