@@ -188,6 +188,9 @@ def _by_name(store: Store, product: Product, port: InputPort, source: Source, id
     missing = [a.name for a in arrivals if a.name not in there]
     if missing or not arrivals:
         raise BatchRefused(f"batch {batch.id}: {', '.join(missing) or batch.name} is no longer there", hint="deliver it again")
+    other = [a.name for a in arrivals if there[a.name].stamp != a.stamp and source.digest(there[a.name]) != a.digest]
+    if other:
+        raise BatchRefused(f"batch {batch.id}: {', '.join(other)} has other content now", hint="what lies there is a batch of its own")
     return Due(batch=replace(batch, state="pending"), deliveries=tuple(there[a.name] for a in arrivals), arrivals=arrivals)
 
 

@@ -9,6 +9,7 @@ import pytest
 from lakehouse.access import OPERATOR, decide
 from lakehouse.address import Address
 from lakehouse.batches import discard
+from lakehouse.errors import BatchRefused
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.read import rejected_rows
 from lakehouse.rollback import plan_rollback, rollback
@@ -180,6 +181,20 @@ def test_a_rollback_withdraws_what_came_after(orders: Tried):
     assert orders.batches("shop.orders") == {"1.csv": "published", "2.csv": "withdrawn"}
     assert orders.results("shop.orders", batch=second.batch.id) == ["published"]
     assert ids(orders) == [1, 3]
+
+
+def test_a_batch_is_what_was_delivered_then(here: Tried):
+    """A withdrawn batch whose file has been corrected since cannot come back by name: its rows are no longer there."""
+    here.product("shop.orders", columns=STRICT)
+    for number in (1, 2):
+        here.deliver("shop.orders", f"{number}.csv", [{"id": number, "amount": 1}])
+    _, second = here.run("shop.orders")
+    rolled_back(here)
+    here.deliver("shop.orders", "2.csv", [{"id": 3, "amount": 3}])
+    assert here.results("shop.orders") == ["published"]
+    with pytest.raises(BatchRefused, match="other content"):
+        here.run("shop.orders", batch=second.batch.id)
+    assert ids(here) == [1, 3]
 
 
 def test_the_staged_rows_of_a_rejected_batch_can_be_read(orders: Tried):
