@@ -10,10 +10,11 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from threading import Event, Thread, current_thread
 from typing import Literal
 
 import psutil
@@ -61,12 +62,10 @@ def writing(mesh: Mesh, product: Address, run_id: str, recover: Callable[[Mesh, 
         reraise=True,
     )
     after_a_death = attempts(_take, mesh, lease)
-    try:
+    with _held(mesh, lease):
         if after_a_death:
             recover(mesh, product)
         yield
-    finally:
-        _end(mesh, lease.id)
 
 
 def _take(mesh: Mesh, lease: Lease) -> bool:
@@ -97,10 +96,8 @@ def pinned(mesh: Mesh, wanted: Mapping[Address, Address], run_id: str) -> Iterat
         found = {port: mesh.store.pin(con, product, port) for port, product in wanted.items()}
         pins = {port: pin for port, pin in found.items() if pin}
         mesh.store.put_lease(con, replace(lease, publications=tuple(sorted({p.publication for p in pins.values()}))))
-    try:
+    with _held(mesh, lease):
         yield pins
-    finally:
-        _end(mesh, lease.id)
 
 
 @contextmanager
@@ -112,10 +109,8 @@ def kept(mesh: Mesh, publications: Collection[str], run_id: str) -> Iterator[Non
         if gone:
             raise WrongUse(f"publication {gone[0]} is no longer kept", hint="[history] in mesh.toml says how long; mesh log lists the rest")
         mesh.store.put_lease(con, lease)
-    try:
+    with _held(mesh, lease):
         yield
-    finally:
-        _end(mesh, lease.id)
 
 
 def _reader(run_id: str, mesh: Mesh) -> Lease:
@@ -133,6 +128,24 @@ def _new(kind: Literal["product", "read"], subject: Address, run_id: str, mesh: 
     )
 
 
-def _end(mesh: Mesh, lease: str) -> None:
-    with mesh.store.writing() as con:
-        mesh.store.end_lease(con, lease)
+@contextmanager
+def _held(mesh: Mesh, lease: Lease) -> Iterator[None]:
+    """Renew a lease while inside, since another machine cannot see whether this process lives; then end it."""
+    over = Event()
+    renewal = Thread(target=_renew, args=(mesh, lease.id, over), name=f"lease {lease.id}", daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if renewal is not current_thread():  # a reader that was forgotten is ended by whichever thread collects it
+            renewal.join()
+        with mesh.store.writing() as con:
+            mesh.store.end_lease(con, lease.id)
+
+
+def _renew(mesh: Mesh, lease: str, over: Event) -> None:
+    seconds = mesh.settings.publishing.lease
+    while not over.wait(seconds / 3):
+        with suppress(Unavailable), mesh.store.writing() as con:  # a store that is busy now is asked again
+            mesh.store.renew_lease(con, lease, mesh.now() + timedelta(seconds=seconds))

@@ -187,9 +187,12 @@ class Store:
         return Pin(product=product, publication=current.id, state=current.port(address))
 
     def put_lease(self, con: Connection, lease: Lease) -> None:
-        """Write a lease, or move its expiry."""
-        values = rows.from_lease(lease)
-        con.execute(upsert(tables.leases).values(values).on_conflict_do_update(index_elements=["id"], set_=values))
+        """Write a new lease."""
+        con.execute(insert(tables.leases).values(rows.from_lease(lease)))
+
+    def renew_lease(self, con: Connection, id: str, expires: datetime) -> None:
+        """Move a lease's expiry; one that was ended stays ended."""
+        con.execute(update(tables.leases).where(tables.leases.c.id == id).values(expires=expires.timestamp()))
 
     def leases(self, con: Connection, subject: Address | None = None) -> tuple[Lease, ...]:
         listed = select(tables.leases)
