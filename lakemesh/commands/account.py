@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lakemesh.session import One, session
+from lakemesh.session import One, new_run_id, session
 
 
 def batches(
@@ -53,7 +53,9 @@ def discard(
 ) -> None:
     """Give a rejected or pending batch up."""
     from lakehouse.batches import discard as give_up
+    from lakehouse.collect import recover
     from lakehouse.errors import WrongUse
+    from lakehouse.pins import writing
     from lakemesh import selection
     from lakemesh.render import line, number
 
@@ -62,7 +64,8 @@ def discard(
     call = session(context)
     with call.open() as mesh:
         product = selection.product(mesh.declarations, address)
-        gone = give_up(mesh.store, product, batch, reason=reason, now=mesh.now())
+        with writing(mesh, product.address, new_run_id(), recover):
+            gone = give_up(mesh.store, product, batch, reason=reason, now=mesh.now())
     found = {"id": gone.id, "name": gone.name, "state": gone.state, "rows": gone.delivered, "reason": gone.reason}
     call.answer({"batches": [found]}, lambda: line(f"discarded {gone.name} (batch {gone.id}): {number(gone.delivered, 'row')}"))
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse.address import Address
+from lakehouse.collect import recover
+from lakehouse.mesh import Mesh
+from lakehouse.pins import writing
+from lakehouse.settings import Settings
 from tests.cli.conftest import MONDAY, TUESDAY, TWICE, Shop
 
 pytestmark = pytest.mark.integration
@@ -49,6 +54,18 @@ def test_a_blocked_batch_is_exit_1_and_later_ones_go_on(shop: Shop):
     assert staged == [{"order_id": 1, "amount": 9.0}]
     gone = shop.json("discard", "sales.orders", "--batch", rejected["id"][:8], "--reason", "sent twice").json["batches"][0]
     assert (gone["state"], gone["reason"]) == ("discarded", "sent twice")
+
+
+def test_a_batch_is_not_given_up_while_it_is_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    """A discard waits for the run that holds the product, which may publish the batch; a run waits for a discard."""
+    shop.arrive("again.csv", TWICE)
+    shop.json("run")
+    (batch,) = shop.json("batches", "sales.orders", "--state", "rejected").json["batches"]
+    monkeypatch.setenv("MESH_PUBLISHING__WAIT", "0")
+    orders = Address("sales", "orders")
+    with Mesh.open(Settings.find(shop.root)) as mesh, writing(mesh, orders, "another", recover):
+        said = shop.json("discard", "sales.orders", "--batch", batch["id"], "--reason", "half a file")
+    assert "being written" in said.error["message"]
 
 
 def test_the_way_back_for_a_row(shop: Shop):
