@@ -8,6 +8,7 @@
     ├── TransformFailed            product code raised
     ├── BatchRefused               a delivery cannot be taken as it is
     ├── PublishConflict            main moved since the audited base; stage and audit again
+    ├── EntryRefused               a receiver will never take what was said, as it is
     └── Unavailable                exit 3: the world is in the way
         ├── NotInstalled           an extra is missing; names the `pip install` line
         └── Damaged                a file that the catalog refers to is missing or unreadable
@@ -96,6 +97,10 @@ class PublishConflict(MeshError):
     """Main moved since the audited base: stage and audit again, never rebase."""
 
     exit_code = 3
+
+
+class EntryRefused(MeshError):
+    """A receiver will never take an entry as it is, however often it is sent."""
 
 
 class Unavailable(MeshError):

@@ -1,5 +1,6 @@
 """How does what a publication said leave the outbox? In order, at least once, and never at the expense of a run.
 
+A receiver that is down or busy is waited for; an entry that it refuses for good is set aside, and those behind it go on.
 `deliver` drains once; a `Courier` drains beside a run. One process drains a topic at a time: the lock is the operating
 system's, so a dead process holds nothing up. Next: `receivers.py`.
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Self
 
-from lakehouse.errors import MeshError
+from lakehouse.errors import EntryRefused, MeshError
 from lakehouse.mesh import Mesh
 from lakehouse.receivers import Receiver, lineage_receiver
 
@@ -69,13 +70,21 @@ def _drain(mesh: Mesh, topic: str, receiver: Receiver, enough: Callable[[], bool
 
 
 def _send(mesh: Mesh, chunk: tuple[tuple[int, str, str], ...], receiver: Receiver, enough: Callable[[], bool]) -> tuple[int, bool]:
-    """Send entries in order up to the first failure and mark those taken; say how many, and whether one failed."""
+    """Send entries in order up to the first failure and mark those taken; say how many, and whether one failed.
+
+    One that the receiver will never take is set aside, where it holds nothing up.
+    """
     taken: list[int] = []
     try:
         for sequence, key, body in chunk:
             if enough():
                 break
-            receiver.send(key, body)
+            try:
+                receiver.send(key, body)
+            except EntryRefused as error:
+                log.warning("%s; %s is set aside: mesh doctor counts such entries", error.what, key)
+                mesh.store.set_aside(sequence, error.what)
+                continue
             taken.append(sequence)
             mesh.faults.at("k10")
     except MeshError as error:

@@ -1,6 +1,7 @@
 """Who hears what leaves the outbox? OpenLineage's transport where one is configured, else a file of JSON lines.
 
-A receiver raises Unavailable when it did not take an entry; the entry then stays in the outbox. Next: `outbox.py`.
+A receiver raises Unavailable when it did not take an entry, which then stays in the outbox, and EntryRefused when it never will.
+Next: `outbox.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from lakehouse.errors import NotInstalled, Unavailable
+from lakehouse.errors import EntryRefused, NotInstalled, Unavailable
 from lakehouse.settings import Settings, openlineage_configured
 
 if TYPE_CHECKING:
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
 
 
+REFUSALS = frozenset({400, 413, 422})
+"""HTTP's answers about the event itself: malformed, too large, not understood. All others are about the receiver or the way to it."""
+
+
 class Receiver(Protocol):
     """Takes entries of one topic, one after the other."""
 
     def send(self, key: str, body: str) -> None:
-        """Deliver the JSON `body`, or raise Unavailable. `key` is what the entry is about: entries of one key stay in order."""
+        """Deliver the JSON `body`, or raise Unavailable or EntryRefused. Entries of one `key` (what they are about) stay in order."""
         ...
 
     def close(self) -> None:
@@ -87,9 +92,12 @@ class OpenLineage:
         except ImportError as error:
             raise NotInstalled(f"the OpenLineage transport is not installed: {error}", hint="pip install 'openlineage-python'") from error
         except (OSError, RuntimeError, ValueError, TypeError, LookupError) as error:
-            raise Unavailable(
-                f"OpenLineage's receiver took no event: {error}", hint="look at OPENLINEAGE_URL or openlineage.yml"
-            ) from error
+            hint = "look at OPENLINEAGE_URL or openlineage.yml"
+            answer = getattr(error, "response", None)
+            if answer is not None and answer.status_code in REFUSALS:
+                said = " ".join(f"{error} {answer.text}".split())[:500]
+                raise EntryRefused(f"OpenLineage's receiver refused an event: {said}", hint=hint) from error
+            raise Unavailable(f"OpenLineage's receiver took no event: {error}", hint=hint) from error
 
     def close(self) -> None:
         if self._client:

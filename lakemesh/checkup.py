@@ -97,8 +97,11 @@ def _state(settings: Settings) -> Iterator[Found]:
         from lakehouse.catalogs import open_catalog
 
         _, store = open_catalog(settings)
-        waiting = len(store.waiting("lineage", 1000))
+        waiting, refused = len(store.waiting("lineage", 1000)), store.refused("lineage")
         store.engine.dispose()
         yield Found(about="store", what=f"{settings.database}, {waiting:,} lineage events waiting")
+        if refused:
+            (key, _, reason) = refused[-1]
+            yield Found(about="lineage refused", what=f"{len(refused):,} events set aside, the last of run {key}: {reason}")
     except MeshError as error:
         yield Found(about="store", what=error.what, well=False, hint=error.hint)

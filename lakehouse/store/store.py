@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lakehouse.address import Address
@@ -245,6 +245,21 @@ class Store:
     def delivered(self, sequences: Sequence[int], at: datetime) -> None:
         with self.writing() as con:
             con.execute(update(tables.outbox).where(tables.outbox.c.seq.in_(sequences)).values(delivered=rows.millis(at)))
+
+    def set_aside(self, sequence: int, reason: str) -> None:
+        """Keep an entry that its receiver will never take, out of the way of those behind it."""
+        entry, kept = tables.outbox.c, ("seq", "topic", "key", "body", "at")
+        with self.writing() as con:
+            refused = select(*(entry[name] for name in kept), literal(reason)).where(entry.seq == sequence)
+            con.execute(insert(tables.refused).from_select([*kept, "reason"], refused))
+            con.execute(delete(tables.outbox).where(entry.seq == sequence))
+
+    def refused(self, topic: str) -> tuple[tuple[str, str, str], ...]:
+        """Entries of a topic that were set aside, oldest first: `(key, body, reason)`."""
+        with self.reading() as con:
+            aside = tables.refused.c
+            listed = select(aside.key, aside.body, aside.reason).where(aside.topic == topic).order_by(aside.seq)
+            return tuple((r.key, r.body, r.reason) for r in con.execute(listed).all())
 
     def forget(self, before: datetime) -> int:
         """Drop what was delivered before `before`; say how many entries went."""

@@ -131,3 +131,14 @@ outbox = Table(
     Column("delivered", Integer),
     Index("outbox_waiting", "topic", "delivered", "seq"),
 )
+
+refused = Table(
+    "refused",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("topic", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from lakehouse.mesh import Mesh
+from lakehouse.settings import Settings
 from lakemesh.cli import invoke
 from scripts.cli_reference import MARK, PAGE, ROOT, reference
 from tests.cli.conftest import Shop
@@ -196,6 +198,16 @@ def test_doctor_finds_everything(untouched: Shop):
     """Doctor looks and makes nothing."""
     said = untouched.json("doctor")
     assert {f["about"] for f in said.json["findings"]} >= {"python", "mesh", "check runner", "lineage", "disk", "declarations", "store"}
+
+
+def test_doctor_counts_what_a_receiver_refused(declared: Shop):
+    """Lineage that was set aside for good is not forgotten: doctor says how much, and what the receiver answered."""
+    with Mesh.open(Settings.find(declared.root)) as mesh:
+        with mesh.store.writing() as con:
+            mesh.store.say(con, "lineage", "run-1", {}, mesh.now())
+        mesh.store.set_aside(mesh.store.waiting("lineage")[0][0], "400 no eventTime")
+    (found,) = (f for f in declared.json("doctor").json["findings"] if f["about"] == "lineage refused")
+    assert (found["what"], found["ok"]) == ("1 events set aside, the last of run run-1: 400 no eventTime", True)
 
 
 @pytest.mark.integration

@@ -196,6 +196,42 @@ def test_a_bad_receiver_holds_no_run_up_and_loses_nothing(
     assert lines(mesh) == said
 
 
+def refuse_the_first(status: int) -> Callable[[Server, Handler], None]:
+    def answer(server: Server, request: Handler) -> None:
+        if json.loads(request.body)["run"]["runId"] == str(UUID(int=1)):
+            request.reply(status)
+        else:
+            accept(server, request)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_refused_for_good_holds_nothing_up(mesh: Mesh, record: RunRecord, to: Callable[[str], None], status: int) -> None:
+    """An answer about the event itself sets it aside whole, with the answer; those behind it are told, in order."""
+    said = say(mesh, record, 3)
+    with serving(refuse_the_first(status)) as server:
+        to(server.url)
+        assert deliver(mesh, budget=30) == 4
+    assert [key(e) for e in server.accepted] == [key(e) for e in said[2:]]
+    assert mesh.store.waiting("lineage") == ()
+    aside = mesh.store.refused("lineage")
+    assert [(k, json.loads(body)) for k, body, _ in aside] == [(e["run"]["runId"], e) for e in said[:2]]
+    assert all(str(status) in reason for *_, reason in aside)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 503])
+def test_what_is_no_answer_about_the_event_waits(mesh: Mesh, record: RunRecord, to: Callable[[str], None], status: int) -> None:
+    """A receiver that is busy, down, elsewhere or wants a token is waited for: nothing is set aside, nothing overtakes."""
+    said = say(mesh, record, 2)
+    with serving(refuse_the_first(status)) as server:
+        to(server.url)
+        assert deliver(mesh, budget=30) == 0
+    assert server.accepted == []
+    assert len(mesh.store.waiting("lineage")) == len(said)
+    assert mesh.store.refused("lineage") == ()
+
+
 def test_nobody_listening_is_no_error(mesh: Mesh, record: RunRecord, to: Callable[[str], None]) -> None:
     """A refused connection leaves the entries where they are, and says so by the count only."""
     say(mesh, record, 1)
