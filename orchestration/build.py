@@ -5,7 +5,8 @@ A mistake in one domain's declarations keeps only that domain's location from lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +16,7 @@ from lakehouse.declare import Declarations, load
 from lakehouse.declare.product import Product
 from lakehouse.errors import DeclarationError, Problem, WrongUse
 from lakehouse.mesh import Mesh
+from lakehouse.outbox import Courier
 from lakehouse.settings import Settings
 from orchestration import automation
 from orchestration.arrivals import arrivals
@@ -38,16 +40,28 @@ def domain_definitions(declarations: Declarations, domain: str, opened: Opened, 
     """What Dagster is to know of a domain: its products, and the ports of others that they read as stubs."""
     products = [p for a, p in declarations.products.items() if a.domain == domain]
     write = SpecWriter(declarations)
-    assets = [product_asset(product, write, opened, heard) for product in products if not product.asset]
+    working = opened if heard else _telling(opened)
+    assets = [product_asset(product, write, working, heard) for product in products if not product.asset]
     looking = arrivals(products, opened)
     context = declarations.domains[domain]
     ours = dg.Definitions(
         assets=[*assets, *_stubs(declarations, products, write)],
         executor=dg.in_process_executor,
-        schedules=[*automation.schedules(context, products), upkeep(context, products, opened)],
+        schedules=[*automation.schedules(context, products), upkeep(context, products, working)],
         sensors=[automation.following(), *([looking] if looking else [])],
     )
-    return dg.Definitions.merge(ours, hand_written(declarations, domain, opened, heard))
+    return dg.Definitions.merge(ours, hand_written(declarations, domain, working, heard))
+
+
+def _telling(opened: Opened) -> Opened:
+    """The mesh for a run that Dagster started: what was said of it leaves the outbox beside it, as beside `mesh run`."""
+
+    @contextmanager
+    def working() -> Iterator[Mesh]:
+        with opened() as mesh, Courier(mesh):
+            yield mesh
+
+    return working
 
 
 def raise_errors_of(declarations: Declarations, domain: str) -> None:

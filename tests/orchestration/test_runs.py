@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -46,6 +47,16 @@ def test_what_is_published_is_materialized_day_by_day(shop: Shop, instance: dg.D
     assert told.metadata["dagster/row_count"].value == 4
     assert told.metadata["batches"].value == ["2026-01-05.csv", "2026-01-06.csv"]
     assert all(passed for passed, _ in checks_of(result).values())
+
+
+def test_what_is_said_leaves_with_the_run(shop: Shop, instance: dg.DagsterInstance):
+    """A run that Dagster started tells its lineage as `mesh run` does: nothing waits for a command that nobody may type."""
+    shop.order("2026-01-05", 1.0, 2.0)
+    shop.materialize("sales", "orders", instance=instance)
+    with shop.open() as mesh:
+        assert mesh.store.waiting("lineage") == ()
+    told = [json.loads(line) for line in (shop.root / ".mesh" / "lineage" / "events.jsonl").read_text().splitlines()]
+    assert [(e["job"]["name"], e["eventType"]) for e in told] == [("sales.orders", "START"), ("sales.orders", "COMPLETE")]
 
 
 def test_a_second_run_has_nothing_to_do(shop: Shop, instance: dg.DagsterInstance):
