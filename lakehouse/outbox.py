@@ -18,7 +18,7 @@ from typing import Self
 
 from lakehouse.errors import EntryRefused, MeshError
 from lakehouse.mesh import Mesh
-from lakehouse.receivers import Receiver, lineage_receiver
+from lakehouse.receivers import Receiver, lineage_file, lineage_receiver
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,13 @@ def deliver(mesh: Mesh, *, budget: float, topic: str = LINEAGE, receiver: Receiv
     finally:
         if receiver is None:
             to.close()
+
+
+def tidy(mesh: Mesh) -> None:
+    """Let old events leave the file of lineage, as `[lineage] days` says; another time, when somebody is writing it."""
+    with _alone(mesh, LINEAGE) as free:
+        if free:
+            lineage_file(mesh.settings).turn(mesh.now(), mesh.settings.lineage.days)
 
 
 def _drain(mesh: Mesh, topic: str, receiver: Receiver, enough: Callable[[], bool]) -> _Drained:

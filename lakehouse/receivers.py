@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -39,6 +41,11 @@ def lineage_receiver(settings: Settings) -> Receiver:
     """OpenLineage's client when its own environment or `openlineage.yml` says where events go; else `<home>/lineage/events.jsonl`."""
     if openlineage_configured():
         return OpenLineage()
+    return lineage_file(settings)
+
+
+def lineage_file(settings: Settings) -> JsonLines:
+    """The file that hears lineage where no transport is configured."""
     return JsonLines(settings.home / "lineage" / "events.jsonl")
 
 
@@ -59,6 +66,22 @@ class JsonLines:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def turn(self, now: datetime, days: int) -> None:
+        """Put the file aside as `events.<date>.jsonl` once its oldest event is `days` old; remove what was put aside so long ago."""
+        aside = "{0.stem}.{1}{0.suffix}"
+        for old in self.path.parent.glob(aside.format(self.path, "[0-9]*-[0-9]*-[0-9]*")):
+            if (now.date() - date.fromisoformat(old.suffixes[0][1:])).days > days:
+                old.unlink()
+        if self.path.is_file() and _age(self.path, now) > timedelta(days=days):
+            self.path.rename(self.path.with_name(aside.format(self.path, now.date())))
+
+
+def _age(file: Path, now: datetime) -> timedelta:
+    """How long ago the first event of the file was; none, when it cannot be told."""
+    with file.open(encoding="utf-8") as lines, suppress(ValueError, LookupError, TypeError):
+        return now - datetime.fromisoformat(json.loads(next(lines, ""))["eventTime"])
+    return timedelta()
 
 
 def _drop_torn_line(file: IO[bytes]) -> None:

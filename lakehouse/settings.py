@@ -60,9 +60,13 @@ class Publishing(_Section):
 
 
 class Lineage(_Section):
-    """OpenLineage's job namespace; the transport is configured by its own `OPENLINEAGE_URL` or `openlineage.yml`."""
+    """OpenLineage's job namespace; the transport is configured by its own `OPENLINEAGE_URL` or `openlineage.yml`.
+
+    `days`: how long an event stays in the file, where no transport is configured; upkeep removes it after about twice as long at most.
+    """
 
     namespace: str = "mesh"
+    days: int = Field(default=90, ge=1)
 
 
 class Settings(BaseSettings):

@@ -9,6 +9,7 @@ import dagster as dg
 
 from lakehouse.declare.product import Domain, Product
 from lakehouse.maintain import maintain
+from lakehouse.outbox import tidy
 from orchestration.keys import Opened
 
 _AT_NIGHT = "0 3 * * *"
@@ -23,6 +24,7 @@ def upkeep(domain: Domain, products: Sequence[Product], opened: Opened) -> dg.Sc
             for product in products:
                 done = maintain(mesh, product, context.run_id)
                 context.log.info("%s: %d publications expired, %d files removed", product.address, len(done.expired), len(done.removed))
+            tidy(mesh)
 
     @dg.job(name="retention", description="Applies what the contracts promise about retention, and tidies up.")
     def retention() -> None:

@@ -13,7 +13,7 @@ from lakemesh.session import Selected, new_run_id, session
 def maintain(context: typer.Context, selected: Selected = None) -> None:
     """Retention, expiry, collection, and recovery after dead runs."""
     from lakehouse.maintain import maintain as keep
-    from lakehouse.outbox import deliver
+    from lakehouse.outbox import deliver, tidy
     from lakemesh import selection
     from lakemesh.render import line
 
@@ -21,6 +21,7 @@ def maintain(context: typer.Context, selected: Selected = None) -> None:
     with call.open() as mesh:
         done = [keep(mesh, product, new_run_id()) for product in selection.products(mesh.declarations, selected)]
         deliver(mesh, budget=10.0)
+        tidy(mesh)
     found = [
         {
             "address": str(u.product),
