@@ -18,15 +18,14 @@ from orchestration.assets import Heard
 from orchestration.events import check_results
 from orchestration.io_manager import gated
 from orchestration.keys import Opened, key_of
-from orchestration.specs import SpecWriter
+from orchestration.specs import EXTRA, SpecWriter
 
-FILE = "extra.py"
 RESOURCE = "mesh"
 
 
 def hand_written(declarations: Declarations, domain: str, opened: Opened, heard: Heard | None = None) -> dg.Definitions:
     """The definitions of a domain's `extra.py`; DeclarationError when a product's asset is not among them."""
-    file = declarations.root / "domains" / domain / FILE
+    file = declarations.root / "domains" / domain / EXTRA
     if not file.is_file():
         return dg.Definitions()
     products = [p for a, p in declarations.products.items() if a.domain == domain and p.asset]
@@ -65,6 +64,7 @@ def _described(spec: dg.AssetSpec, products: Sequence[Product], write: SpecWrite
         owners=declared.owners,
         kinds=declared.kinds,
         tags=declared.tags,
+        code_version=spec.code_version or declared.code_version,
         automation_condition=declared.automation_condition,
         freshness_policy=declared.freshness_policy,
     ).merge_attributes(metadata=declared.metadata)

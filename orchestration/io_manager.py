@@ -83,6 +83,8 @@ class Gated(dg.IOManager):
             self._report_checks(product, outcome.report)
         fail_when_stopped([outcome])
         if outcome.publication:
+            # what is stored is materialized, new or not: only the data version tells Dagster that nothing was
+            dg.OpExecutionContext.get().set_data_version(context.asset_key, dg.DataVersion(outcome.publication.id))
             context.add_output_metadata(events.metadata(product.main, [outcome]))
 
     def _product(self, address: Address) -> Product:

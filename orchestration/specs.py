@@ -26,6 +26,8 @@ from orchestration.transforms import code_version
 
 DBT_TESTS = "dbt_tests"
 """One check for all dbt tests of a port: their names are known only once dbt has read the project."""
+EXTRA = "extra.py"
+"""Where a domain writes Dagster assets by hand."""
 _ENGINES = ("polars", "duckdb", "pandas", "pyspark", "pyarrow")
 
 
@@ -148,6 +150,8 @@ def _code_version(product: Product, port: OutputPort) -> str:
     if product.models:
         text = "".join((product.folder.parents[2] / m).read_text(encoding="utf-8") for m in product.models.values())
         return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{meaning}"
+    if product.asset:
+        return f"{code_version((product.folder.parent / EXTRA).read_text(encoding='utf-8'))}-{meaning}"
     if not product.functions:
         return f"pass-through-{meaning}"
     return f"{code_version((product.folder / 'transform.py').read_text(encoding='utf-8'))}-{meaning}"

@@ -78,6 +78,22 @@ def test_what_it_returns_is_published(handmade: Shop, instance: dg.DagsterInstan
     assert again.id == done.id
 
 
+def test_its_versions_are_those_of_every_port(handmade: Shop, instance: dg.DagsterInstance):
+    """The data version is the publication, also when there was nothing new to publish; the code version is that of `extra.py`."""
+    handmade.materialize("sales", "orders", instance=instance)
+    versions = []
+    for text in (EXTRA, EXTRA, EXTRA.replace("top_k(1", "top_k(2")):
+        write_extra(handmade.root / "domains" / "finance", text)
+        (event,) = handmade.materialize("finance", "best", instance=instance).get_asset_materialization_events()
+        done, tags = current(handmade), event.materialization.tags or {}
+        assert done is not None
+        assert tags["dagster/data_version"] == done.id
+        versions.append((done.id, tags["dagster/code_version"]))
+    assert versions[0] == versions[1]
+    assert versions[1][0] != versions[2][0]
+    assert versions[1][1] != versions[2][1]
+
+
 def test_a_blocked_gate_publishes_nothing(handmade: Shop, instance: dg.DagsterInstance):
     """Rows that break a rule never become visible: the check is shown failed, the asset is not materialized."""
     handmade.order("2026-01-05", 1.0, 2.0)
