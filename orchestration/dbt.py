@@ -45,9 +45,9 @@ class DbtTransform:
         return self.compiled.version
 
     @property
-    def sql(self) -> str | None:
-        """The model's SQL, of a product with one port."""
-        return self.compiled.models[self.product.main.name] if len(self.product.outputs) == 1 else None
+    def sql(self) -> Mapping[str, str]:
+        """The SQL of each port's model."""
+        return self.compiled.models
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         """Run the port's model, with what it needs of the product's private ones; siblings are there as staged."""

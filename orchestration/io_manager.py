@@ -3,7 +3,7 @@
 Next: `story.py`, which publishes what was made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ class Returned:
 
     file: Path
     version: str
-    sql: None = None
+    sql: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         return _parquet(self.file)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from zoneinfo import ZoneInfo
@@ -43,7 +43,7 @@ class Told:
     due: Due | None = None
     report: GateReport | None = None
     error: str | None = None
-    sql: str | None = None
+    sql: Mapping[str, str] = field(default_factory=dict)
 
 
 def tell(told: Told) -> tuple[Mapping[str, object], ...]:
@@ -66,7 +66,7 @@ def tell(told: Told) -> tuple[Mapping[str, object], ...]:
         owners=(f"team:{product.team.name}", *product.team.members),
         description=product.purpose,
         code=CodeLocation(url=mesh.settings.root.as_uri(), path=str(product.folder.relative_to(mesh.settings.root)), version=told.code),
-        sql=told.sql,
+        sql=";\n\n".join(told.sql.values()) or None,
         version=PLATFORM,
     )
     return events(record)
@@ -120,7 +120,7 @@ def _output(told: Told, staged: StagedPort, *, published: bool) -> OutputDataset
         files=len(staged.batch),
         lifecycle=("CREATE" if staged.table.base is None else "OVERWRITE" if staged.mode == "overwrite" else None) if published else None,
         rules=report.rules if report else (),
-        columns=of_port(told.stage.mesh.declarations, told.stage.product, staged.port, told.sql),
+        columns=of_port(told.stage.mesh.declarations, told.stage.product, staged.port, told.sql.get(staged.port.name)),
     )
 
 

@@ -42,8 +42,8 @@ class Transform(Protocol):
     def version(self) -> str: ...
 
     @property
-    def sql(self) -> str | None:
-        """The compiled SQL, where that is what it is."""
+    def sql(self) -> Mapping[str, str]:
+        """The compiled SQL of each port, where that is what it is."""
         ...
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
@@ -61,7 +61,7 @@ class PassThrough:
 
     input_port: str
     version: str = "pass-through"
-    sql: None = None
+    sql: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         return bound.relation(self.input_port)
@@ -77,7 +77,7 @@ class PythonTransform:
     product: Product
     functions: Mapping[str, Callable[..., object]]
     version: str
-    sql: None = None
+    sql: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         frames = {name: self._frame(name, kind, bound) for name, kind in self.product.functions[port.name].parameters.items()}

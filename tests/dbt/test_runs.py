@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,20 @@ def test_models_become_ports_and_a_sibling_reads_what_was_staged(shop: Shop, cap
     assert shop.rows("reports.totals_best") == [("ann",)]
     assert capfd.readouterr().out == ""
     assert shop.results("reports.totals") == ["unchanged"]
+
+
+def test_every_model_tells_where_its_columns_come_from(shop: Shop):
+    """Lineage reads the SQL of each port's model, also where a product has several, and tells all of it with the job."""
+    assert shop.results("reports.totals") == ["published"]
+    with shop.open() as mesh:
+        told = json.loads(mesh.store.waiting("lineage")[-1][2])
+    found = {o["outputFacets"]["outputStatistics"]["rowCount"]: o["facets"]["columnLineage"]["fields"] for o in told["outputs"]}
+    names = {rows: {c: [i["field"] for i in f["inputFields"]] for c, f in fields.items()} for rows, fields in found.items()}
+    assert names == {2: {"customer": ["customer"], "total": ["amount"]}, 1: {"customer": ["customer"]}}
+    (read,) = found[1]["customer"]["inputFields"]
+    assert read["name"].endswith("reports/totals")
+    assert "sqlglot" in read["transformations"][0]["description"]
+    assert [text in told["job"]["facets"]["sql"]["query"] for text in ("sum(amount)", "qualify")] == [True, True]
 
 
 def test_nothing_is_written_beside_the_models(shop: Shop):
