@@ -33,13 +33,15 @@ def build_definitions(file: str) -> dg.Definitions:
     settings = Settings.find(_root_above(folder))
     declarations = load(settings.root)
     raise_errors_of(declarations, folder.name)
-    return domain_definitions(declarations, folder.name, lambda: Mesh.open(settings, declarations))
+    return domain_definitions(declarations, settings, folder.name, lambda: Mesh.open(settings, declarations))
 
 
-def domain_definitions(declarations: Declarations, domain: str, opened: Opened, heard: Heard | None = None) -> dg.Definitions:
+def domain_definitions(
+    declarations: Declarations, settings: Settings, domain: str, opened: Opened, heard: Heard | None = None
+) -> dg.Definitions:
     """What Dagster is to know of a domain: its products, and the ports of others that they read as stubs."""
     products = [p for a, p in declarations.products.items() if a.domain == domain]
-    write = SpecWriter(declarations)
+    write = SpecWriter(declarations, settings)
     working = opened if heard else _telling(opened)
     assets = [product_asset(product, write, working, heard) for product in products if not product.asset]
     looking = arrivals(products, opened)

@@ -20,7 +20,7 @@ from lakehouse.mesh import Mesh
 from lakehouse.scratch import Scratch
 from lakehouse.stage import Stage
 from lakehouse.types import literal
-from orchestration.dbt_compiled import Compiled, compiled, model_name, models_of, tests_of
+from orchestration.dbt_compiled import Compiled, compiled, expected, model_name, models_of, port_of, rule_of, tests_of
 from orchestration.dbt_offer import Offer
 from orchestration.dbt_project import Node, Project, Result
 from orchestration.transforms import Bound
@@ -67,14 +67,14 @@ class DbtTransform:
         """The report with the verdicts of dbt's tests, one rule each; they read the staged ports and the pinned ones."""
         nodes = self.project.nodes()
         staged = {model_name(self.product.output(name)): port.relation("port") for name, port in stage.ports.items()}
-        tests = [t for t in tests_of(nodes, self.product) if model_name(self._port_of(t, nodes)) in staged]
+        tests = [t for t in tests_of(nodes, self.product) if model_name(port_of(t, nodes, self.product)) in staged]
         if not tests:
             return report
         private = [m.name for m in models_of(nodes, self.product) if m.name not in map(model_name, self.product.outputs)]
         offer = Offer(ports={i.address: targets[i.address] for i in self.product.inputs if i.address}, models=staged)
         with self.project.running("build", [*private, *(t.name for t in tests)], offer) as results:
             found = {r.name: r for r in results}
-        verdicts = [(self._port_of(test, nodes).address, verdict(test, found.get(test.name))) for test in tests]
+        verdicts = [(port_of(test, nodes, self.product).address, verdict(test, found.get(test.name))) for test in tests]
         ports = [replace(p, rules=(*p.rules, *(v for address, v in verdicts if address == p.address))) for p in report.ports]
         return replace(report, ports=tuple(ports))
 
@@ -89,11 +89,6 @@ class DbtTransform:
                 "dbt made no rows of it", place=self.product.models[port.name], hint="is it enabled, and no ephemeral model?"
             )
         return made
-
-    def _port_of(self, test: Node, nodes: Mapping[str, Node]) -> OutputPort:
-        """The port that a test is about; a test of a private model counts for the main port."""
-        names = [nodes[id].name for id in (test.about or "", *test.reads) if id in nodes]
-        return next((o for name in names for o in self.product.outputs if model_name(o) == name), self.product.main)
 
 
 # handing over
@@ -127,12 +122,12 @@ def verdict(test: Node, result: Result | None) -> RuleResult:
     status = result.status if result else "not run"
     evaluated = status in ("pass", "fail", "warn")
     return RuleResult(
-        rule=f"dbt_{test.name}",
+        rule=rule_of(test),
         kind="gate",
         severity="warning" if status == "warn" else test.severity,
         scope="port",
         outcome="passed" if status == "pass" else "failed" if evaluated else "not_evaluated",
         failing=result.failing if result and evaluated else None,
-        expected=f"the dbt test in {test.file} returns no rows",
+        expected=expected(test),
         message=" ".join(result.message.split()) if result and result.message else f"dbt: {status}",
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -24,10 +25,11 @@ from orchestration.dbt_project import Node, Project, write_whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """What the product's models and tests mean: a version, and the SQL of each port's model."""
+    """What the product's models and tests mean: a version, the SQL of each port's model, the rules of each port with what they ask."""
 
     version: str
     models: Mapping[str, str]
+    tests: Mapping[str, Mapping[str, str]]
 
 
 def compiled(project: Project, declarations: Declarations, product: Product) -> Compiled:
@@ -53,6 +55,22 @@ def tests_of(nodes: Mapping[str, Node], product: Product) -> Iterator[Node]:
     return (n for n in nodes.values() if n.kind == "test" and models & set(n.reads))
 
 
+def port_of(test: Node, nodes: Mapping[str, Node], product: Product) -> OutputPort:
+    """The port that a test is about; a test of a private model counts for the main port."""
+    names = [nodes[id].name for id in (test.about or "", *test.reads) if id in nodes]
+    return next((o for name in names for o in product.outputs if model_name(o) == name), product.main)
+
+
+def rule_of(test: Node) -> str:
+    """A test's name among the rules of its port, in letters that every reader of rules takes."""
+    return "dbt_" + re.sub(r"\W", "_", test.name, flags=re.ASCII)
+
+
+def expected(test: Node) -> str:
+    """What a test asks, in words."""
+    return f"the dbt test in {test.file} returns no rows"
+
+
 def project_digest(folder: Path, product: Product) -> str:
     """Changes with any file of the project that dbt reads, with what the product may read, and with dbt."""
     files = sorted(f for kind in ("sql", "yml", "yaml", "csv", "py") for f in folder.rglob(f"*.{kind}"))
@@ -72,7 +90,9 @@ def _kept(file: Path, digest: str) -> Compiled | None:
     if not file.is_file():
         return None
     kept = json.loads(file.read_text(encoding="utf-8"))
-    return Compiled(version=kept["version"], models=kept["models"]) if kept["digest"] == digest else None
+    if kept.pop("digest") != digest or kept.keys() != {f.name for f in fields(Compiled)}:
+        return None
+    return Compiled(**kept)
 
 
 def _compile(project: Project, declarations: Declarations, product: Product, file: Path, digest: str) -> Compiled:
@@ -82,7 +102,8 @@ def _compile(project: Project, declarations: Declarations, product: Product, fil
         _refuse(node, nodes, product)
     with project.running("compile", [n.name for n in (*models, *tests)], _empty(declarations, product)) as results:
         sql = {r.name: r.compiled for r in results}
-    made = Compiled(version=_version(sql, tests), models={o.name: _sql_of(o, product, sql) for o in product.outputs})
+    rules = {o.name: {rule_of(t): expected(t) for t in tests if port_of(t, nodes, product) is o} for o in product.outputs}
+    made = Compiled(version=_version(sql, tests), models={o.name: _sql_of(o, product, sql) for o in product.outputs}, tests=rules)
     write_whole(file, json.dumps({"digest": digest, **asdict(made)}))
     return made
 

@@ -141,8 +141,10 @@ def _job(mesh: Mesh, product: Product, heard: Heard) -> dg.JobDefinition:
     if product.asset:
         from orchestration.build import domain_definitions
 
-        return domain_definitions(mesh.declarations, product.address.domain, opened, heard).resolve_implicit_global_asset_job_def()
-    asset = product_asset(product, SpecWriter(mesh.declarations), opened, heard)
+        return domain_definitions(
+            mesh.declarations, mesh.settings, product.address.domain, opened, heard
+        ).resolve_implicit_global_asset_job_def()
+    asset = product_asset(product, SpecWriter(mesh.declarations, mesh.settings), opened, heard)
     return dg.Definitions(assets=[asset]).resolve_implicit_global_asset_job_def()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import dagster as dg
@@ -18,14 +19,16 @@ from lakehouse.declare import Declarations
 from lakehouse.declare.contract import Column, Contract
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.diff import fingerprint
+from lakehouse.errors import MeshError
 from lakehouse.rules import gate_rules, row_rules
+from lakehouse.settings import Settings
 from orchestration.automation import condition, freshness
 from orchestration.keys import key_of
 from orchestration.partitions import daily
 from orchestration.transforms import code_version
 
 DBT_TESTS = "dbt_tests"
-"""One check for all dbt tests of a port: their names are known only once dbt has read the project."""
+"""One check for all dbt tests of a port, where dbt cannot tell which there are: the rest of the domain loads all the same."""
 EXTRA = "extra.py"
 """Where a domain writes Dagster assets by hand."""
 _ENGINES = ("polars", "duckdb", "pandas", "pyspark", "pyarrow")
@@ -33,21 +36,33 @@ _ENGINES = ("polars", "duckdb", "pandas", "pyspark", "pyarrow")
 
 @dataclass(frozen=True, slots=True)
 class SpecWriter:
-    """Describes ports of one mesh to Dagster."""
+    """Describes ports of one mesh to Dagster; with `settings`, also the dbt tests of those that have models."""
 
     declarations: Declarations
+    settings: Settings | None = None
 
     def ports(self, product: Product) -> list[dg.AssetSpec]:
         """A spec for each output port of a product."""
         return [self._port(product, port) for port in product.outputs]
 
     def checks(self, product: Product) -> list[dg.AssetCheckSpec]:
-        """A check for each rule of each port."""
+        """A check for each rule of each port, dbt's tests among them."""
+        tests = self._tests(product) if product.models else {}
         return [
             dg.AssetCheckSpec(rule, asset=key_of(port.address), description=text or None)
             for port in product.outputs
-            for rule, text in _rules(product, port).items()
+            for rule, text in (*_rules(port).items(), *tests.get(port.name, {}).items())
         ]
+
+    def _tests(self, product: Product) -> Mapping[str, Mapping[str, str]]:
+        """The rules that dbt's tests are, by port. dbt is started only when its project has changed since it was last asked."""
+        from orchestration.dbt_compiled import compiled
+        from orchestration.dbt_project import Project
+
+        with suppress(MeshError):
+            if self.settings:
+                return compiled(Project.of(self.settings), self.declarations, product).tests
+        return {port.name: {DBT_TESTS: "The dbt tests of the model."} for port in product.outputs}
 
     def stub(self, address: Address) -> dg.AssetSpec:
         """A port of another domain, as its consumers need to know it."""
@@ -105,7 +120,7 @@ def _deps(product: Product, columns: Columns, name: str) -> Iterator[dg.TableCol
             yield dg.TableColumnDep(asset_key=key_of(ports[source.dataset]), column_name=source.column)
 
 
-def _rules(product: Product, port: OutputPort) -> dict[str, str]:
+def _rules(port: OutputPort) -> dict[str, str]:
     """Rule name -> its description, in the order in which the gate reports them."""
     found = {r.name: r.description for r in row_rules(port.contract)}
     found["type"] = "Every value can be cast to its column's type; rows of others are set aside."
@@ -113,8 +128,7 @@ def _rules(product: Product, port: OutputPort) -> dict[str, str]:
     found["quarantine"] = f"A batch is blocked when more than {limit.percent:g} % and more than {limit.rows} rows would be set aside."
     if port.write == "overwrite" and not port.allow_empty:
         found["not_empty"] = "At least one row."
-    found |= {r.name: r.description for r in gate_rules(port.contract, port.write)}
-    return found | ({DBT_TESTS: "The dbt tests of the model."} if product.models else {})
+    return found | {r.name: r.description for r in gate_rules(port.contract, port.write)}
 
 
 def owners(product: Product) -> list[str]:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from lakehouse.address import Address
 from lakehouse.declare import load
 from lakehouse.errors import MeshError, TransformFailed
+from orchestration.build import build_definitions
 from orchestration.dbt import DbtTransform
 from orchestration.dbt_sources import write_sources
 from orchestration.transforms import Bound
@@ -87,6 +89,30 @@ def test_tests_of_dbt_are_rules_of_the_gate(shop: Shop):
     assert marked.report is not None
     assert marked.result == "published"
     assert {r.severity for r in marked.report.ports[0].rules if r.outcome == "failed"} == {"warning"}
+
+
+def test_each_test_of_dbt_is_a_check_of_its_own(shop: Shop):
+    """Dagster shows every dbt test by its name, before and after a run; a model that cannot be read leaves one check for all."""
+
+    def definitions() -> dg.Definitions:
+        return build_definitions(str(shop.root / "domains" / "reports" / "definitions.py"))
+
+    def checks() -> set[tuple[str, str]]:
+        keys = definitions().resolve_asset_graph().asset_check_keys
+        return {(key.asset_key.path[1], key.name) for key in keys if key.name.startswith("dbt_")}
+
+    by_name = {("totals", f"dbt_{kind}_reports__totals_customer") for kind in ("unique", "not_null")}
+    assert checks() == by_name
+    shop.write("tests/reports/nothing-odd.sql", "select * from {{ ref('reports__totals_best') }}")
+    assert checks() == {*by_name, ("totals_best", "dbt_nothing_odd")}
+    keys = [dg.AssetKey(["reports", port]) for port in ("totals", "totals_best")]
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions().resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
+    told = {c.check_name: c.passed for c in result.get_asset_check_evaluations() if c.check_name.startswith("dbt_")}
+    assert told == {**{name: True for _, name in by_name}, "dbt_nothing_odd": False}
+    shop.model("totals", "select {{ nonsense")
+    assert checks() == {("totals", "dbt_tests"), ("totals_best", "dbt_tests")}
 
 
 def test_a_test_that_crashes_blocks(shop: Shop):
