@@ -149,7 +149,10 @@ def _level(level: ServiceLevel) -> Known:
 
 
 def snippets(mesh: Mesh, out: OutputPort, state: PortState | None) -> Mapping[str, str]:
-    """How to read a port from elsewhere, by engine; those that read the table's metadata file need a publication."""
+    """How to read a port from elsewhere, by engine; those that read the table's metadata file need a publication.
+
+    Trino is told the very file: alone, it takes the folder's newest, which a run that died may have left there unpublished.
+    """
     address = out.address
     found = {
         "mesh": f"mesh read {address}",
@@ -161,10 +164,10 @@ def snippets(mesh: Mesh, out: OutputPort, state: PortState | None) -> Mapping[st
     if state and state.metadata_location:
         metadata = state.metadata_location
         found["duckdb"] = f"install iceberg; load iceberg; select * from iceberg_scan('{metadata}')"
-        found["spark"] = f'spark.read.format("iceberg").load("{metadata}")'
-        found["trino"] = (
-            f"call example.system.register_table('{address.domain}', '{address.port}', '{metadata.rpartition('/metadata/')[0]}')"
-        )
+        if not any(str(c.type) == "time" for c in out.contract.columns):  # Spark has no such type, and reads no table that has
+            found["spark"] = f'spark.read.format("iceberg").load("{metadata}")'
+        location, _, file = metadata.rpartition("/metadata/")
+        found["trino"] = f"call example.system.register_table('{address.domain}', '{address.port}', '{location}', '{file}')"
     return found
 
 

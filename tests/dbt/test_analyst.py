@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from lakehouse.address import Address
+from lakemesh.describe import snippets
 from tests.dbt.conftest import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,15 @@ def test_an_analyst_builds_from_published_ports(shop: Shop):
     assert "source.tiny.sales.orders" in catalog["sources"]
     with shop.open() as mesh:
         assert {p.address.domain for p in mesh.declarations.products.values() if mesh.store.current(p.address)} == {"sales"}
+
+
+def test_an_analyst_reads_a_port_as_mesh_show_says(shop: Shop):
+    """The dbt snippet of `mesh show` is a query that dbt understands."""
+    with shop.open() as mesh:
+        snippet = snippets(mesh, mesh.product(Address("sales", "orders")).main, None)["dbt"]
+    shown = dbt(shop.root / "dbt", "show", "--inline", snippet)
+    assert shown.returncode == 0, shown.stdout
+    assert "ann" in shown.stdout
 
 
 def test_the_profile_of_runs_is_refused_outside(shop: Shop):
