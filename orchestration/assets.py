@@ -5,14 +5,16 @@ What happens inside is `story.py`; here it is told to Dagster. Next: `events.py`
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
 
 from lakehouse.batches import Wanted
-from lakehouse.declare.product import Product
+from lakehouse.declare.product import OutputPort, Product
 from lakehouse.errors import MeshError, Unavailable
 from lakehouse.mesh import Mesh
+from lakehouse.store import Publication
 from orchestration import events
 from orchestration.keys import Opened, key_of
 from orchestration.specs import SpecWriter
@@ -102,7 +104,23 @@ def _report(context: dg.AssetExecutionContext, mesh: Mesh, product: Product, out
         if published and not _days(context):
             yield events.materialized(port, published)
         elif not published and not stopped:
-            context.log_event(events.unchanged(product, port, mesh.store.current(product.address)))
+            current = mesh.store.current(product.address)
+            if current and not _days(context) and events.is_news(context.instance, port, current):
+                for event in _late(context.instance, mesh, port, current) if daily else ():
+                    context.log_event(event)
+                yield events.standing(port, current)
+            else:
+                context.log_event(events.unchanged(product, port, current))
+
+
+def _late(instance: dg.DagsterInstance, mesh: Mesh, port: OutputPort, current: Publication) -> Iterator[dg.AssetMaterialization]:
+    """The days that changed since the publication that Dagster heard of last; after a rollback, also those that it withdrew."""
+    heard, product = events.heard_last(instance, port), current.product
+    untold = [*takewhile(lambda p: p.id != heard, mesh.store.publications(product))]
+    published, back = {id for p in untold for id in p.batches}, any(p.kind == "rollback" for p in untold)
+    batches = [b for b in mesh.store.batches(product) if b.id in published or (back and b.state == "withdrawn")]
+    for day in sorted({b.partition for b in batches if b.partition}):
+        yield events.standing_day(port, current, day)
 
 
 def fail_when_stopped(outcomes: Sequence[Outcome]) -> None:

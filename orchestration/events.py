@@ -77,6 +77,32 @@ def by_day(port: OutputPort, outcomes: Sequence[Outcome]) -> Iterator[dg.AssetMa
             )
 
 
+def heard_last(instance: dg.DagsterInstance, port: OutputPort) -> str | None:
+    """The publication of a port that Dagster heard of last."""
+    event = instance.get_latest_materialization_event(key_of(port.address))
+    told = event.asset_materialization.tags if event and event.asset_materialization else None
+    return (told or {}).get(DATA_VERSION)
+
+
+def is_news(instance: dg.DagsterInstance, port: OutputPort, current: Publication) -> bool:
+    """Whether Dagster never heard of what is current: a run died after it, or a replay or rollback made it.
+
+    What retention leaves is nothing that consumers should run for.
+    """
+    there = any(state.address == port.address for state in current.ports)
+    return there and current.kind != "retention" and heard_last(instance, port) != current.id
+
+
+def standing(port: OutputPort, current: Publication) -> dg.MaterializeResult[Any]:
+    """What is current of a port, told late: its consumers wait for it."""
+    return dg.MaterializeResult(asset_key=key_of(port.address), metadata=_state(port, current), data_version=dg.DataVersion(current.id))
+
+
+def standing_day(port: OutputPort, current: Publication, day: str) -> dg.AssetMaterialization:
+    """The same for a day: consumers of days wait for these."""
+    return dg.AssetMaterialization(key_of(port.address), metadata=_state(port, current), partition=day, tags={DATA_VERSION: current.id})
+
+
 def unchanged(product: Product, port: OutputPort, current: Publication | None) -> dg.AssetObservation:
     """Nothing was new: what is current stays so."""
     return dg.AssetObservation(
@@ -97,16 +123,21 @@ def _publication(outcomes: Sequence[Outcome]) -> Publication:
 
 def metadata(port: OutputPort, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """What a publication is, and what these outcomes brought to it."""
-    publication = _publication(outcomes)
-    state = publication.port(port.address)
     reports = [p for o in outcomes if o.report for p in o.report.ports if p.address == port.address]
+    return {
+        **_state(port, _publication(outcomes)),
+        "rows": sum(p.rows for p in reports),
+        "quarantined": sum(p.quarantined for p in reports),
+        "batches": [o.batch.name for o in outcomes],
+    }
+
+
+def _state(port: OutputPort, publication: Publication) -> dict[str, Any]:
+    state = publication.port(port.address)
     return {
         "dagster/row_count": state.total_rows,
         "dagster/uri": state.metadata_location,
-        "rows": sum(p.rows for p in reports),
-        "quarantined": sum(p.quarantined for p in reports),
         "publication": publication.id,
         "snapshot_id": str(state.snapshot_id),
         "contract_version": state.contract_version,
-        "batches": [o.batch.name for o in outcomes],
     }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from lakehouse.address import Address
+from lakehouse.rollback import plan_rollback, rollback
 from lakehouse.testing import Port
+from orchestration.story import Request, run_product
 from tests.orchestration.conftest import Shop
 
 ORDERS, REVENUE = dg.AssetKey(["sales", "orders"]), dg.AssetKey(["finance", "revenue"])
@@ -47,6 +50,33 @@ def test_what_is_published_is_materialized_day_by_day(shop: Shop, instance: dg.D
     assert told.metadata["dagster/row_count"].value == 4
     assert told.metadata["batches"].value == ["2026-01-05.csv", "2026-01-06.csv"]
     assert all(passed for passed, _ in checks_of(result).values())
+
+
+def test_what_dagster_never_heard_of_is_told_by_the_next_run(shop: Shop, instance: dg.DagsterInstance):
+    """A run that died after its publication, or a rollback: the next run has nothing to do, and tells what changed, once."""
+
+    def heard() -> tuple[set[str | None], set[str]]:
+        """Days (none: the whole) and data versions that a run with nothing to do tells."""
+        result = shop.materialize("sales", "orders", instance=instance)
+        told = [e.materialization for e in result.get_asset_materialization_events()]
+        assert result.success
+        return {m.partition for m in told}, {(m.tags or {})["dagster/data_version"] for m in told}
+
+    days = ("2026-01-05", "2026-01-06", "2026-01-07")
+    for day in days:
+        shop.order(day, 1.0, 2.0)
+        with shop.open() as mesh:  # as a run that dies before Dagster hears of it
+            product = mesh.product(Address("sales", "orders"))
+            (outcome,) = run_product(mesh, product, Request(run_id=str(uuid.uuid4())))
+        if day != days[0]:
+            assert outcome.publication is not None
+            assert heard() == ({*days[: days.index(day) + 1], None} if day == days[1] else {day, None}, {outcome.publication.id})
+            assert heard() == (set(), set())
+    with shop.open() as mesh:
+        product = mesh.product(Address("sales", "orders"))
+        earlier = rollback(mesh, plan_rollback(mesh, product), str(uuid.uuid4()))
+    assert heard() == ({days[-1], None}, {earlier.id})
+    assert heard() == (set(), set())
 
 
 def test_what_is_said_leaves_with_the_run(shop: Shop, instance: dg.DagsterInstance):
