@@ -129,22 +129,25 @@ def _new(store: Store, product: Product, port: InputPort, group: Sequence[tuple[
     name = first.name if len(group) == 1 else f"{first.name} … {last.name} ({len(group)} files)"
     batch = Batch(id=id, product=product.address, input_port=port.name, name=name, partition=first.partition, state="pending", at=now)
     arrivals = tuple(Arrival(name=d.name, location=d.location, stamp=d.stamp, digest=g, batch=id) for d, g in group)
-    before = _published_before(store, product, port, group)
+    return _due(store, product, port, batch, [d for d, _ in group], arrivals)
+
+
+def _due(store: Store, product: Product, port: InputPort, batch: Batch, deliveries: Sequence[Delivery], arrivals: Sequence[Arrival]) -> Due:
+    """The batch with what its paths say: whether it restates, and whether an append has to refuse it, now as at every later try."""
+    before = _published_before(store, product, port, deliveries)
     return Due(
         batch=batch,
-        deliveries=tuple(d for d, _ in group),
-        arrivals=arrivals,
+        deliveries=tuple(deliveries),
+        arrivals=tuple(arrivals),
         refusal=_refusal(product, before) if before and product.main.write == "append" else None,
         restates=before is not None,
     )
 
 
-def _published_before(
-    store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]]
-) -> tuple[Delivery, Batch] | None:
-    """A delivery of the group whose path was published with other content, and the batch that did."""
-    by_name = {d.name: d for d, _ in group}
-    known = store.arrivals(product.address, port.name, names=list(by_name))
+def _published_before(store: Store, product: Product, port: InputPort, deliveries: Sequence[Delivery]) -> tuple[Delivery, Batch] | None:
+    """A delivery whose path was published before, and the batch that did."""
+    known = store.arrivals(product.address, port.name, names=[d.name for d in deliveries])
+    by_name = {d.name: d for d in deliveries}
     for arrival in known:
         batch = store.batch(product.address, arrival.batch)
         if batch and batch.state == "published":
@@ -174,7 +177,7 @@ def _again(store: Store, product: Product, port: InputPort, there: Sequence[Deli
         same = [by_name[a.name] for a in arrivals if a.name in by_name and by_name[a.name].stamp == a.stamp]
         retry = batch.state == "pending" or batch.attempt != attempt or wanted.force
         if batch.input_port == port.name and arrivals and len(same) == len(arrivals) and retry:
-            found.append(Due(batch=batch, deliveries=tuple(same), arrivals=arrivals))
+            found.append(_due(store, product, port, batch, same, arrivals))
     return found
 
 
@@ -191,7 +194,7 @@ def _by_name(store: Store, product: Product, port: InputPort, source: Source, id
     other = [a.name for a in arrivals if there[a.name].stamp != a.stamp and source.digest(there[a.name]) != a.digest]
     if other:
         raise BatchRefused(f"batch {batch.id}: {', '.join(other)} has other content now", hint="what lies there is a batch of its own")
-    return Due(batch=replace(batch, state="pending"), deliveries=tuple(there[a.name] for a in arrivals), arrivals=arrivals)
+    return _due(store, product, port, replace(batch, state="pending"), [there[a.name] for a in arrivals], arrivals)
 
 
 def find(store: Store, product: Product, id: str) -> Batch:

@@ -67,6 +67,23 @@ def test_new_content_under_a_published_path_is_refused(orders: Tried):
     assert orders.results("sales.orders") == []
 
 
+@pytest.mark.parametrize("how", ["force", "by name", "new contract"])
+def test_a_refused_correction_is_refused_at_every_later_try(here: Tried, how: str):
+    """Neither force, nor its name, nor another contract makes an append take a published file's rows a second time."""
+    here.product("sales.orders", columns=ORDERS)
+    here.deliver("sales.orders", "1.csv", [{"id": 1, "amount": 1.5}])
+    here.run("sales.orders")
+    here.deliver("sales.orders", "1.csv", [{"id": 1, "amount": 1.5}, {"id": 2, "amount": 2.5}])
+    (refused,) = here.run("sales.orders")
+    if how == "new contract":
+        here.product("sales.orders", columns={**ORDERS, "id": {"logicalType": "integer", "required": True}})
+    wanted = {"force": {"force": True}, "by name": {"batch": refused.batch.id}, "new contract": {}}[how]
+    (again,) = here.run("sales.orders", **wanted)
+    assert again.result == "blocked"
+    assert "append-only" in str(again.error)
+    assert here.rows("sales.orders") == [(1, 1.5)]
+
+
 def test_late_and_out_of_order_files_are_taken_when_they_come(orders: Tried):
     """What arrives late is a delivery like any other."""
     orders.deliver("sales.orders", "3.csv", [{"id": 5, "amount": 5.5}])
