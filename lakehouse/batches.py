@@ -96,7 +96,11 @@ def _whole(
     before = store.batch(product.address, batch_id(port.name, [digest for _, digest in group]))
     undone = before is not None and before.state in ("pending", "rejected", "published")
     again = before is not None and undone and (before.state == "pending" or before.attempt != attempt or wanted.force)
-    return [_new(store, product, port, group, now)] if group and (fresh or again) else []
+    if not group or not (fresh or again):
+        return []
+    new = _new(store, product, port, group, now)
+    # what an earlier try of the same files staged goes when this one is settled, so the batch has to know of it
+    return [replace(new, batch=replace(new.batch, staged=before.staged if before else None))]
 
 
 def _fresh(store: Store, product: Product, port: InputPort, source: Source, there: Sequence[Delivery]) -> Iterable[tuple[Delivery, str]]:

@@ -277,8 +277,11 @@ def _derived(mesh: Mesh, product: Product, attempt: str) -> Batch:
     inputs = [(i.name, i.address) for i in product.inputs if i.address]
     contents = {address: _content(mesh, address) for _, address in inputs}
     input_port = inputs[0][0] if inputs else ""
+    id = _digest(input_port, *(f"{a}@{c}" for a, c in contents.items()), attempt)
+    before = mesh.store.batch(product.address, id)
     return Batch(
-        id=_digest(input_port, *(f"{a}@{c}" for a, c in contents.items()), attempt),
+        id=id,
+        staged=before.staged if before else None,
         product=product.address,
         input_port=input_port,
         name=", ".join(f"{a}@{c}" for a, c in contents.items() if c),

@@ -83,3 +83,23 @@ def test_a_file_that_was_taken_away_no_longer_counts(codes: Tried):
     codes.deliver("ref.codes", "c.csv", [{"code": "C", "name": "Gamma"}])
     codes.run("ref.codes")
     assert [r[0] for r in codes.rows("ref.codes")] == ["B", "C"]
+
+
+def test_a_rejected_state_that_is_tried_again_leaves_no_file_behind(codes: Tried):
+    """Only the newest try of the same rejected files is kept for inspection; `here` verifies that nothing else lies about."""
+    codes.deliver("ref.codes", "b.csv", [{"code": "A", "name": "Alpha again"}])
+    assert codes.results("ref.codes") == ["blocked"]
+    assert codes.results("ref.codes", force=True) == ["blocked"]
+    codes.product("ref.codes", columns=LIST, key=["code"], write="overwrite", transform=SHOUT)
+    assert codes.results("ref.codes") == ["blocked"]
+    assert codes.rows("ref.codes") == [("A", "Alpha"), ("B", "Beta")]
+
+
+def test_a_rejected_state_of_other_ports_that_is_tried_again_leaves_no_file_behind(codes: Tried):
+    """The same of a product that reads ports: its rejected state is replaced by the next try's, and no file stays of the first."""
+    doubled = (
+        "import duckdb\ndef names(codes: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:\n    return codes.project(\"'x' as code\")\n"
+    )
+    codes.product("ref.names", columns={"code": "string"}, reads={"codes": "ref.codes"}, key=["code"], write="overwrite", transform=doubled)
+    assert codes.results("ref.names") == ["blocked"]
+    assert codes.results("ref.names", force=True) == ["blocked"]
