@@ -50,6 +50,8 @@ _PARTS = ("array", "object", "map")
 _MOST_DIGITS = 38
 _DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+)(?:,(\d+))?\)")
 _NESTED_RULES = ("required", "unique", "primaryKey", "partitioned", "enum", "quality", "relationships")
+_TYPE_OPTIONS = ("format", "timezone", "defaultTimezone")
+"""Options that choose the type, also of a part; any other is a rule."""
 
 
 def column_type(node: Node, findings: Findings) -> ColumnType:
@@ -155,6 +157,10 @@ def _inner(node: Node, findings: Findings) -> ColumnType:
     for key in _NESTED_RULES:
         if node.get(key) not in (None, False):
             findings.documented_only(node.place(key), f"{key!r} inside a list, struct or map")
+    options = node.node("logicalTypeOptions")
+    for key in options.data:
+        if key not in _TYPE_OPTIONS:
+            findings.documented_only(options.place(key), f"{key!r} inside a list, struct or map")
     return column_type(node, findings)
 
 

@@ -115,6 +115,14 @@ DOCUMENTED = {
     "a text rule": (FLIGHTS, "{metric: nullValues, mustBe: 0}", "{type: text, description: nice}", "a rule of type text"),
     "a format without a rule": (FLIGHTS, "maxLength: 2", "format: iata", "the format 'iata'"),
     "an unknown service level": (FLIGHTS, "property: retention", "property: niceness", "the service level 'niceness'"),
+    "a rule on a part of a column": (
+        FLIGHTS,
+        "name: carrier\n        logicalType: string\n",
+        "name: both\n        logicalType: array\n        classification: public\n"
+        "        items: {logicalType: string, logicalTypeOptions: {maxLength: 2}}\n"
+        "      - name: carrier\n        logicalType: string\n",
+        "'maxLength' inside a list, struct or map",
+    ),
     "a team of a contract": (FLIGHTS, "status: active", "team: {name: x}", "the team of a contract"),
 }
 
