@@ -11,7 +11,7 @@ from lakehouse.declare.contract import Column, Contract, Options, Place, Quality
 from lakehouse.rules.literals import number, typed
 from lakehouse.rules.patterns import FORMATS, pattern_problem
 from lakehouse.rules.rule import RESERVED, RowRule, distinct, refused, slug
-from lakehouse.types import ListOf, MapOf, Primitive, literal, quote
+from lakehouse.types import ColumnType, ListOf, MapOf, Primitive, StructOf, literal, quote
 
 Clause = tuple[str, str, str]
 """Kind, predicate, description: what a column's declaration says about a value."""
@@ -71,8 +71,9 @@ def _clauses(column: Column) -> Iterator[Clause]:
     name = quote(column.name)
     if column.required or column.key_position is not None:
         yield "required", f"{name} is not null", "is given"
-    if is_floating(column) and not column.options.allow_nan:
-        yield "finite", f"isfinite({name})", "is neither NaN nor infinite"
+    finite = None if column.options.allow_nan else _finite(name, column.type)
+    if finite is not None:
+        yield "finite", finite, "is neither NaN nor infinite" if is_floating(column) else "holds neither NaN nor infinity"
     values = [value for value in column.enum if value is not None]
     if values:
         yield "enum", f"{name} in ({', '.join(typed(v, column.type) for v in values)})", f"is one of {', '.join(map(str, values))}"
@@ -80,6 +81,25 @@ def _clauses(column: Column) -> Iterator[Clause]:
     yield from _multiples(column)
     yield from _texts(column)
     yield from _items(column)
+
+
+def _finite(value: str, kind: ColumnType, depth: int = 0) -> str | None:
+    """Whether no floating-point number in `value` is NaN or infinite; None where there can be none. NULL is no number."""
+    match kind:
+        case Primitive("float" | "double"):
+            return f"isfinite({value})"
+        case ListOf(element):
+            item = f"item{depth}"
+            inner = _finite(item, element, depth + 1)
+            return None if inner is None else f"len(list_filter({value}, lambda {item}: not coalesce({inner}, true))) = 0"
+        case StructOf(parts):
+            found = [_finite(f"{value}.{quote(name)}", part, depth) for name, part in parts]
+            return " and ".join(f"coalesce({one}, true)" for one in found if one) or None
+        case MapOf(key, item_kind):
+            both = (_finite(f"map_keys({value})", ListOf(key), depth), _finite(f"map_values({value})", ListOf(item_kind), depth))
+            return " and ".join(f"coalesce({one}, true)" for one in both if one) or None
+        case _:
+            return None
 
 
 def is_floating(column: Column) -> bool:

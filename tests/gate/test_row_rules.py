@@ -9,9 +9,10 @@ from lakehouse.address import Address
 from lakehouse.declare.contract import Column, Contract, Options, Place, QualityRule, Scalar
 from lakehouse.errors import DeclarationError
 from lakehouse.rules import pattern_problem, row_rules, rule_problems
-from lakehouse.types import ColumnType, Decimal, ListOf, Primitive
+from lakehouse.types import ColumnType, Decimal, ListOf, MapOf, Primitive, StructOf
 
 PLACE = Place(file="domains/a/b/b.odcs.yaml", path="$.schema[0]", line=7)
+PLACES = StructOf((("seen", ListOf(StructOf((("x", Primitive("long")), ("y", Primitive("float")))))),))
 STRING, LONG, DOUBLE = Primitive("string"), Primitive("long"), Primitive("double")
 
 
@@ -66,6 +67,10 @@ def broken(of: Column, value: str, quality: tuple[QualityRule, ...] = ()) -> lis
         (column(ListOf(LONG), unique_items=True), "[1, 2, null, null]", "[1, 1]", "c_unique_items"),
         (column(DOUBLE), "1", "'nan'", "c_finite"),
         (column(DOUBLE), "1", "'-inf'", "c_finite"),
+        (column(ListOf(DOUBLE)), "[1, null]", "[1::double, 'nan']", "c_finite"),
+        (column(ListOf(ListOf(DOUBLE))), "[[1], null, []]", "[[1::double], [2::double, 'inf']]", "c_finite"),
+        (column(PLACES), "{seen: [{x: 1, y: null}, null]}", "{seen: [{x: 1, y: 'nan'}]}", "c_finite"),
+        (column(MapOf(STRING, DOUBLE)), "map {'a': 1, 'b': null}", "map {'a': 'nan'}", "c_finite"),
         (column(STRING, format="email"), "'a.b@example.com'", "'a@b'", "c_format"),
         (column(STRING, format="uuid"), "'05882E2D-1c14-4f52-b1a5-76bab34e5fdc'", "'05882e2d'", "c_format"),
         (column(STRING, format="uri"), "'https://example.com/a?b'", "'example.com'", "c_format"),
@@ -88,6 +93,7 @@ def test_row_rule(of: Column, good: str, bad: str, rule: str) -> None:
         column(STRING, enum=("a",), min_length=3, max_length=4, pattern="x", format="email"),
         column(DOUBLE, minimum=1, maximum=2, multiple_of=3),
         column(ListOf(LONG), min_items=1, max_items=2, unique_items=True),
+        column(PLACES),
     ],
 )
 def test_null_passes(of: Column) -> None:
