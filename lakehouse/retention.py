@@ -7,6 +7,7 @@ Next: `maintain.py` for files and history.
 from __future__ import annotations
 
 import calendar
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -25,7 +26,14 @@ from lakehouse.types import literal, quote
 from lakehouse.write import split
 
 _MONTHS = {"y": 12, "yr": 12, "year": 12, "years": 12, "mo": 1, "month": 1, "months": 1}
-_DAYS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7}
+_DAY = 86_400
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3_600),
+    **dict.fromkeys(("d", "day", "days"), _DAY),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * _DAY),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +50,23 @@ def expiry(contract: Contract, now: datetime) -> Expiry | None:
     if promise is None or promise.element is None:
         return None
     cutoff = _before(promise, now)
+    if cutoff is None:
+        return None
     column = promise.element.rpartition(".")[2]
     is_date = str(contract.column(column).type) == "date"
     return Expiry(column=column, before=cutoff.date() if is_date else cutoff)
 
 
-def _before(promise: ServiceLevel, now: datetime) -> datetime:
-    amount, unit = int(float(str(promise.value))), promise.unit or "d"
-    if unit in _DAYS:
-        return now - timedelta(days=amount * _DAYS[unit])
-    months = now.year * 12 + now.month - 1 - amount * _MONTHS[unit]
-    year, month = divmod(months, 12)
-    return now.replace(year=year, month=month + 1, day=min(now.day, calendar.monthrange(year, month + 1)[1]))
+def _before(promise: ServiceLevel, now: datetime) -> datetime | None:
+    """When the promised time ago was, never later: part of a month counts as a whole one. None before the calendar begins."""
+    amount, unit = float(str(promise.value)), promise.unit or "d"
+    try:
+        if unit in _SECONDS:
+            return now - timedelta(seconds=amount * _SECONDS[unit])
+        year, month = divmod(now.year * 12 + now.month - 1 - math.ceil(amount * _MONTHS[unit]), 12)
+        return now.replace(year=year, month=month + 1, day=min(now.day, calendar.monthrange(year, month + 1)[1]))
+    except (OverflowError, ValueError):
+        return None
 
 
 def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
@@ -100,16 +113,22 @@ def _without_old_rows(stage: Stage, staged: StagedPort, mixed: list[DataFile], d
 
 
 def _reaches(staged: StagedPort, file: DataFile, due: Expiry) -> bool:
-    """Whether a file may hold a row that is too old."""
+    """Whether a file may hold a row that is too old; one without any value does not."""
     bounds = column_bounds(file, staged.table.schema, due.column)
+    if bounds is None and _nulls(staged, file, due) == file.record_count:
+        return False
     return bounds is None or bounds[0] < stored(_instant(due.before))
 
 
 def _ends_before(staged: StagedPort, file: DataFile, due: Expiry) -> bool:
     """Whether every row of a file is too old; a row without a value never is."""
     bounds = column_bounds(file, staged.table.schema, due.column)
-    id = staged.table.schema.find_field(due.column).field_id
-    return bounds is not None and bounds[1] < stored(_instant(due.before)) and not (file.null_value_counts or {}).get(id)
+    return bounds is not None and bounds[1] < stored(_instant(due.before)) and not _nulls(staged, file, due)
+
+
+def _nulls(staged: StagedPort, file: DataFile, due: Expiry) -> int | None:
+    """How many rows of a file have no value to age by, if it says."""
+    return (file.null_value_counts or {}).get(staged.table.schema.find_field(due.column).field_id)
 
 
 def _instant(moment: date | datetime) -> date | datetime:

@@ -1,0 +1,65 @@
+"""Retention: what a contract lets go goes, never earlier than promised, and nothing else is touched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from lakehouse.address import Address
+from lakehouse.maintain import maintain
+from lakehouse.testing import Property
+from tests.spine.tried import Tried
+
+EVENTS: dict[str, Property] = {"id": "integer", "day": "date", "at": "timestamp"}
+MOMENTS = ["2026-01-01T11:30:00Z", "2025-12-31T23:00:00Z", "2025-12-31T11:00:00Z", "2025-07-01T12:30:00Z", "2025-06-30T00:00:00Z", None]
+"""The clock of a tried mesh stands at noon of 2026-01-01."""
+
+
+def events(here: Tried, value: float, unit: str, element: str, **declared: object) -> Tried:
+    promise = {"property": "retention", "value": value, "unit": unit, "element": element}
+    here.product("log.events", columns=EVENTS, contract={"slaProperties": [promise]}, **declared)  # type: ignore[arg-type]
+    rows = [{"id": n, "day": moment[:10] if moment else None, "at": moment} for n, moment in enumerate(MOMENTS)]
+    here.deliver("log.events", "1.csv", rows)
+    here.run("log.events")
+    return here
+
+
+def kept(here: Tried) -> list[int]:
+    """The ids that are left after upkeep."""
+    with here.open() as mesh:
+        maintain(mesh, mesh.product(Address("log", "events")), "upkeep")
+    return [row[0] for row in here.rows("log.events")]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "element", "left"),
+    [
+        (1, "h", "at", [0, 5]),
+        (90, "min", "at", [0, 5]),
+        (1, "d", "at", [0, 1, 5]),
+        (1.5, "d", "at", [0, 1, 2, 5]),
+        (1, "d", "day", [0, 1, 2, 5]),
+        (0.5, "y", "at", [0, 1, 2, 3, 5]),
+        (5.5, "mo", "day", [0, 1, 2, 3, 5]),
+        (20, "y", "day", [0, 1, 2, 3, 4, 5]),
+        (9_999, "y", "day", [0, 1, 2, 3, 4, 5]),
+        (1e300, "w", "at", [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_rows_stay_as_long_as_promised(here: Tried, value: float, unit: str, element: str, left: list[int]):
+    """Every unit and every number of them, also half a year and more years than there are; rows without a time stay."""
+    assert kept(events(here, value, unit, element)) == left
+
+
+def test_rows_without_a_time_are_not_published_again_every_night(here: Tried):
+    """A partition of rows that never age is left alone: upkeep without anything to do publishes nothing."""
+    events(here, 1, "y", "day", partitions={"day": "identity"}, write="overwrite_partitions")
+    before = publications(here)
+    assert kept(here) == [0, 1, 2, 3, 4, 5]
+    assert publications(here) == before
+
+
+def publications(here: Tried) -> list[tuple[str, datetime]]:
+    with here.open() as mesh:
+        return [(p.id, p.at) for p in mesh.store.publications(Address("log", "events"))]
