@@ -117,7 +117,7 @@ def _late(instance: dg.DagsterInstance, mesh: Mesh, port: OutputPort, current: P
     """The days that changed since the publication that Dagster heard of last; after a rollback, also those that it withdrew."""
     heard, product = events.heard_last(instance, port), current.product
     untold = [*takewhile(lambda p: p.id != heard, mesh.store.publications(product))]
-    published, back = {id for p in untold for id in p.batches}, any(p.kind == "rollback" for p in untold)
+    published, back = {b.id for p in untold for b in p.batches}, any(p.kind == "rollback" for p in untold)
     batches = [b for b in mesh.store.batches(product) if b.id in published or (back and b.state == "withdrawn")]
     for day in sorted({b.partition for b in batches if b.partition}):
         yield events.standing_day(port, current, day)

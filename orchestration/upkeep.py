@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from lakehouse.declare.product import Domain, Product
+from lakehouse.errors import MeshError
 from lakehouse.maintain import maintain
 from lakehouse.outbox import tidy
 from orchestration.keys import Opened
@@ -20,11 +21,18 @@ def upkeep(domain: Domain, products: Sequence[Product], opened: Opened) -> dg.Sc
 
     @dg.op(name="retain")
     def retain(context: dg.OpExecutionContext) -> None:
+        failed: list[MeshError] = []
         with opened() as mesh:
             for product in products:
-                done = maintain(mesh, product, context.run_id)
-                context.log.info("%s: %d publications expired, %d files removed", product.address, len(done.expired), len(done.removed))
+                try:
+                    done = maintain(mesh, product, context.run_id)
+                except MeshError as error:  # what one product cannot do is no reason for another's old rows to stay
+                    failed.append(error)
+                else:
+                    context.log.info("%s: %d publications expired, %d files removed", product.address, len(done.expired), len(done.removed))
             tidy(mesh)
+        if failed:
+            raise dg.Failure("\n".join(map(str, failed)), allow_retries=False)
 
     @dg.job(name="retention", description="Applies what the contracts promise about retention, and tidies up.")
     def retention() -> None:

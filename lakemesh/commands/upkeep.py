@@ -12,33 +12,47 @@ from lakemesh.session import Selected, new_run_id, session
 
 def maintain(context: typer.Context, selected: Selected = None) -> None:
     """Retention, expiry, collection, and recovery after dead runs."""
+    from lakehouse.errors import MeshError
+    from lakehouse.maintain import Upkeep
     from lakehouse.maintain import maintain as keep
     from lakehouse.outbox import deliver, tidy
     from lakemesh import selection
+    from lakemesh.failures import document
     from lakemesh.render import line
 
     call = session(context)
+    done: list[Upkeep] = []
+    failed: list[tuple[str, MeshError]] = []
     with call.open() as mesh:
-        done = [keep(mesh, product, new_run_id()) for product in selection.products(mesh.declarations, selected)]
+        for product in selection.products(mesh.declarations, selected):
+            try:
+                done.append(keep(mesh, product, new_run_id()))
+            except MeshError as error:  # what one product cannot do is no reason for another's old rows to stay
+                failed.append((str(product.address), error))
         deliver(mesh, budget=10.0)
         tidy(mesh)
-    found = [
+    found: list[dict[str, object]] = [
         {
             "address": str(u.product),
             "retained": u.retained,
             "expired": list(u.expired),
             "files_removed": len(u.removed),
             "rejected_forgotten": list(u.forgotten),
+            "error": None,
         }
         for u in done
     ]
+    found += [{"address": address, "error": document(error)} for address, error in failed]
 
     def show() -> None:
         for u in done:
             kept = f", old rows left in publication {u.retained}" if u.retained else ""
             line(f"{u.product}: {len(u.expired):,} publications expired, {len(u.removed):,} files collected{kept}")
+        for address, error in failed:
+            line(f"{address}: not kept up\n  {error}")
 
     call.answer({"upkeep": found}, show)
+    raise typer.Exit(max((error.exit_code for _, error in failed), default=0))
 
 
 def verify(context: typer.Context, selected: Selected = None) -> None:

@@ -119,6 +119,20 @@ def test_maintain_is_quiet_where_nothing_is_old(shop: Shop):
     assert shop.json("read", "sales.orders", "--columns", "order_id").json == [{"order_id": 1}, {"order_id": 2}]
 
 
+def test_one_product_that_cannot_be_kept_up_stops_no_other(shop: Shop):
+    """A contract whose edit is refused is told, with exit 1; the other products' upkeep is done."""
+    shop.mesh("new", "product", "sales.returns", "--from", f"{shop.landing}/*.csv")
+    shop.mesh("run")
+    contract = shop.root / "domains/sales/orders/orders.odcs.yaml"
+    promise = "slaProperties: [{property: retention, value: 1, unit: y, element: ordered_at}]\nschema:\n"
+    contract.write_text(contract.read_text().replace("schema:\n", promise).replace("logicalType: number", "logicalType: string"))
+    said = shop.json("maintain")
+    kept = {entry["address"]: entry["error"] for entry in said.json["upkeep"]}
+    assert said.code == 1
+    assert "amount" in kept["sales.orders"]["message"]
+    assert kept["sales.returns"] is None
+
+
 def test_plan_tells_new_tightened_and_breaking(shop: Shop):
     """Plan counts the published rows that break a tighter rule, and names a breaking edit; only that is exit 1."""
     text = shop.contract.read_text()
