@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import duckdb
@@ -24,11 +25,14 @@ from lakehouse.mesh import Mesh
 from lakehouse.rules import RowRule
 from lakehouse.scan import paths, scan
 from lakehouse.sources import Rejected
+from lakehouse.sources.rows import MAX_RAW
 from lakehouse.types import Primitive, literal, quote
 from lakehouse.write import SetAside, split
 
 _PLACE = Place(file="lakehouse/quarantine.py")
 SHORTEST_ID = 6
+NO_TEXT = "invalid encoding"
+"""How the reason of a source row begins whose bytes are not of the declared encoding."""
 _COLUMNS = ("id", "rule", "reason", "origin", "batch", "partition", "file", "line", "row", "at")
 
 
@@ -50,7 +54,12 @@ class QuarantinedRow:
     @property
     def content(self) -> object:
         """What a person is shown: the row's columns, or the raw text."""
-        return json.loads(self.row) if self.origin == "output" else {"raw": self.row}
+        return json.loads(self.row, parse_float=Decimal) if self.origin == "output" else {"raw": self.row}
+
+    @property
+    def as_delivered(self) -> bool:
+        """Whether `row` says all that was delivered: it was not cut, and holds no stand-ins for bytes that were no text."""
+        return self.origin == "output" or (len(self.row) < MAX_RAW and not self.reason.startswith(NO_TEXT))
 
 
 def contract_of(port: Address) -> Contract:

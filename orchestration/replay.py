@@ -6,11 +6,14 @@ again. Next: `lakehouse/quarantine.py`.
 
 from __future__ import annotations
 
+import gzip
+import json
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -27,7 +30,7 @@ from lakehouse.publish import Circumstances, abandon, publish, staging
 from lakehouse.quarantine import QuarantinedRow, still
 from lakehouse.rollback import verdict_of_then
 from lakehouse.scan import local_path
-from lakehouse.sources import open_source
+from lakehouse.sources import Rejected, open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Batch
 from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
@@ -42,8 +45,23 @@ def replay(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], request: R
     product = mesh.declarations.producer(port)
     transform = load_transform(mesh, product)
     with writing(mesh, product.address, request.run_id, recover):
-        for (batch, origin), group in groupby(sorted(still(mesh, port, rows), key=_origin), key=_origin):
-            yield _replay(mesh, product, product.port(port), transform, find(mesh.store, product, batch), origin, list(group), request)
+        for (id, origin), group in groupby(sorted(still(mesh, port, rows), key=_origin), key=_origin):
+            batch, taken = find(mesh.store, product, id), list(group)
+            whole = [r for r in taken if r.as_delivered]
+            try:
+                if whole:
+                    yield _replay(mesh, product, product.port(port), transform, batch, origin, whole, request)
+                if len(whole) < len(taken):
+                    raise _not_as_delivered(len(taken) - len(whole))
+            except BatchRefused as error:  # these rows stay where they are; those of other batches go on
+                yield Outcome(batch=batch, result="blocked", error=error)
+
+
+def _not_as_delivered(rows: int) -> BatchRefused:
+    return BatchRefused(
+        f"{rows:,} of the rows cannot be read again: they were too long to be kept whole, or no text of the declared encoding",
+        hint="correct them at the source and deliver them as a new file, or mesh quarantine discard",
+    )
 
 
 def _origin(row: QuarantinedRow) -> tuple[str, str]:
@@ -67,12 +85,13 @@ def _replay(
         staging(Stage(mesh, product, request.run_id, connection, batch.id)) as stage,
     ):
         stage.replayed = frozenset(r.id for r in rows)
-        source, due = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else (product, None)
-        with Inputs(mesh=mesh, product=source, connection=connection, pins=pins, due=due, stage=stage) as inputs:
+        again = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else Again(product=product)
+        with Inputs(mesh=mesh, product=again.product, connection=connection, pins=pins, due=again.due, stage=stage) as inputs:
             bound = Bound(connection=connection, relation=inputs.relation, limit_rows=mesh.settings.engine.materialise_rows)
             try:
                 relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
-                stage.write(port, relation, rejected=inputs.rejected, mode="upsert" if port.write == "upsert" else "append")
+                rejected = partial(again.rejected, inputs)
+                stage.write(port, relation, rejected=rejected, mode="upsert" if port.write == "upsert" else "append")
                 _follow(product, port, stage, transform, bound)
             except duckdb.Error as error:
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
@@ -107,27 +126,53 @@ def _typed(port: OutputPort, rows: Sequence[QuarantinedRow]) -> str:
     """Output rows from their JSON: scalars as text, which the writer casts and judges, nested values by DuckDB's JSON cast."""
     columns = []
     for column in port.contract.columns:
-        path = literal(f'$."{column.name}"')
+        path = literal("/" + column.name.replace("~", "~0").replace("/", "~1"))
         nested = isinstance(column.type, ListOf | MapOf | StructOf)
         value = f"try_cast(row->{path} as {column.type.duckdb})" if nested else f"row->>{path}"
         columns.append(f"{value} as {quote(column.name)}")
-    values = ", ".join(f"({literal(r.row)}::json)" for r in rows)
+    values = ", ".join(f"({literal(_exact(r.row))}::json)" for r in rows)
     return f"(select {', '.join(columns)} from (values {values}) kept(row))"
 
 
-def _as_delivery(mesh: Mesh, product: Product, batch: Batch, rows: Sequence[QuarantinedRow], folder: Path) -> tuple[Product, Due]:
+def _exact(row: str) -> str:
+    """The JSON with its numbers as texts: as numbers DuckDB would read them as doubles, and a long decimal would lose digits."""
+    return json.dumps(json.loads(row, parse_int=str, parse_float=str, parse_constant=str), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Rows as they are read again: by which product, from which delivery, and which row a line of it was."""
+
+    product: Product
+    due: Due | None = None
+    places: Mapping[tuple[str, int], QuarantinedRow] = field(default_factory=dict)
+
+    def rejected(self, inputs: Inputs) -> Sequence[Rejected]:
+        """What could not be read this time either, at its first place."""
+        return [self._placed(r) for r in inputs.rejected()]
+
+    def _placed(self, found: Rejected) -> Rejected:
+        first = self.places.get((found.file, found.line))
+        return replace(found, file=first.file or found.file, line=first.line or found.line) if first else found
+
+
+def _as_delivery(mesh: Mesh, product: Product, batch: Batch, rows: Sequence[QuarantinedRow], folder: Path) -> Again:
     """Source rows as a file again, under the first line of the file they came from; and the product that reads it there."""
     port = product.input(batch.input_port)
     if port.source is None or port.source.format == "parquet":
         raise BatchRefused(f"rows of {port.name} cannot be read again as text", hint="correct them at the source and deliver them again")
+    places: dict[tuple[str, int], QuarantinedRow] = {}
     for name, group in groupby(sorted(rows, key=lambda r: r.file or ""), key=lambda r: r.file or ""):
-        lines = [*_header(port, name, mesh, product, batch), *(r.row for r in group)]
-        suffix = ".csv" if port.source.format == "csv" else ".jsonl"
-        (folder / f"{uuid.uuid4().hex}{suffix}").write_text("\n".join(lines) + "\n", encoding=port.source.dialect.encoding)
+        lines = _header(port, name, mesh, product, batch)
+        path = folder / f"{uuid.uuid4().hex}{'.csv' if port.source.format == 'csv' else '.jsonl'}"
+        for row in group:
+            places[path.name, sum(line.count("\n") + 1 for line in lines) + 1] = row
+            lines.append(row.row)
+        path.write_text("\n".join(lines) + "\n", encoding=port.source.dialect.encoding)
     moved = replace(port, source=replace(port.source, path=str(folder)))
     reading = replace(product, inputs=tuple(moved if i.name == port.name else i for i in product.inputs))
     deliveries = tuple(open_source(moved, mesh.settings.root).deliveries())
-    return reading, Due(batch=batch, deliveries=deliveries, arrivals=())
+    return Again(product=reading, due=Due(batch=batch, deliveries=deliveries, arrivals=()), places=places)
 
 
 def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Batch) -> list[str]:
@@ -136,11 +181,13 @@ def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Bat
     arrivals = mesh.store.arrivals_of(product.address, batch.id)
     found = next((a for a in arrivals if a.name == name or a.location.endswith(name)), arrivals[0] if arrivals else None)
     path = Path(local_path(found.location)) if found else Path(name)
-    if not path.is_file() or path.suffix == ".gz":
+    if not path.is_file():
         raise BatchRefused(
             f"{path} is no longer there, and its first line names the columns", hint="deliver the corrected rows as a new file"
         )
-    with path.open(encoding=port.source.dialect.encoding) as file:
+    opened = gzip.open if path.suffix == ".gz" else open
+    # what follows the header may be no text; it is read ahead and not looked at
+    with opened(path, "rt", encoding=port.source.dialect.encoding, errors="replace") as file:
         return [next(file).rstrip("\r\n") for _ in range(port.source.dialect.skip + 1)]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import uuid
+from decimal import Decimal
 
 import pytest
 
@@ -229,3 +231,55 @@ def test_soda_says_the_same(orders: Tried):
     assert [(r.rule, r.outcome, r.failing) for p in plain.report.ports for r in p.rules] == [
         (r.rule, r.outcome, r.failing) for p in soda.report.ports for r in p.rules
     ]
+
+
+MONEY: dict[str, Property] = {
+    "id": "integer",
+    "paid": {"logicalType": "number", "physicalType": "decimal(38,10)"},
+    "parts": {"logicalType": "array", "items": {"logicalType": "number", "physicalType": "decimal(38,10)"}},
+    'odd "name"/~': "string",
+    "note": {"logicalType": "string", "required": True},
+}
+EXACT = Decimal("1234567890123456789012345678.1234567891")
+WITH_PARTS = """
+    import duckdb
+
+    def orders(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return landed.project('id, paid, [paid, null] as parts, \\'x\\' as "odd ""name""/~", note')
+"""
+
+
+def test_a_replayed_row_is_what_it_was_to_the_last_digit(here: Tried):
+    """Long decimals, also inside lists, and columns of any name come back from the quarantine as they went in."""
+    landed = {name: MONEY[name] for name in ("id", "paid")} | {"note": "string"}
+    here.product("shop.orders", columns=MONEY, landed=landed, transform=WITH_PARTS)
+    here.deliver("shop.orders", "1.csv", [{"id": 1, "paid": EXACT, "note": None}])
+    here.run("shop.orders")
+    here.product("shop.orders", columns={**MONEY, "note": "string"}, landed=landed, transform=WITH_PARTS)
+    assert replayed(here) == ["published"]
+    assert here.rows("shop.orders") == [(1, EXACT, [EXACT, None], "x", None)]
+
+
+def test_a_row_that_was_not_kept_as_it_was_delivered_is_not_replayed(orders: Tried):
+    """Bytes that are no text, and rows too long to be kept whole, would come back as something else: they stay where they are."""
+    bad = b"id,note\n1,fine\n2,a\xffb\n" + b'3,"' + b"x" * 100_000 + b'" tail\n4,5,6\n'
+    orders.product("shop.notes", columns={"id": "integer", "note": "string"})
+    orders.deliver("shop.notes", "1.csv", "").write_bytes(bad)
+    orders.run("shop.notes")
+    before = [(r.file, r.line, r.row) for r in orders.quarantined("shop.notes")]
+    notes = Address("shop", "notes")
+    with orders.open() as mesh:
+        results = [(o.result, o.error) for o in replay(mesh, notes, quarantined_rows(mesh, notes), Request(run_id=str(uuid.uuid4())))]
+    assert [result for result, _ in results] == ["published", "blocked"]
+    assert "2 of the rows cannot be read again" in str(results[1][1])
+    assert sorted(before) == sorted((r.file, r.line, r.row) for r in orders.quarantined("shop.notes"))
+    assert orders.rows("shop.notes") == [(1, "fine")]
+
+
+def test_a_row_of_a_compressed_file_keeps_its_place(here: Tried):
+    """The line that names the columns is read from a .csv.gz as well; what fails again keeps its first file and line."""
+    here.product("shop.orders", columns={"id": "integer", "amount": "integer"})
+    here.deliver("shop.orders", "1.csv.gz", "").write_bytes(gzip.compress(b"id,amount\n1,1\n2,many\n"))
+    here.run("shop.orders")
+    assert replayed(here) == ["published"]
+    assert [(r.file, r.line, r.row) for r in here.quarantined("shop.orders")] == [("1.csv.gz", 3, "2,many")]
