@@ -10,12 +10,15 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
+from decimal import Context
 from decimal import Decimal as Number
 from uuid import UUID
 
 from lakehouse.types import ColumnType, Decimal, ListOf, MapOf, Primitive, PrimitiveName, StructOf
 
 Read = Callable[[object], object]
+_EXACTLY = Context(prec=400)
+"""Python's own context calculates with 28 digits; a decimal(38) has more."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2}(\.\d+)?)?")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
@@ -77,7 +80,7 @@ def _decimal(kind: Decimal) -> Read:
         if isinstance(value, bool) or not isinstance(value, int | str | Number):
             raise ValueError
         number = Number(value)
-        if not number.is_finite() or abs(number) >= bound or number % unit:
+        if not number.is_finite() or number.copy_abs() >= bound or _EXACTLY.remainder(number, unit):
             raise ValueError
         return number
 
