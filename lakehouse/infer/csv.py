@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from lakehouse.declare.product import Dialect
 from lakehouse.infer import Seen, Survey
-from lakehouse.infer.dialect import NULL_TEXTS, header_of, sniff
+from lakehouse.infer.dialect import NULL_TEXTS, encoding_of, header_of, sniff
+from lakehouse.scratch import Scratch
+from lakehouse.sources import Delivery
+from lakehouse.sources.arrivals import local
 from lakehouse.sources.cells import Formats, cell
 from lakehouse.types import ColumnType, Primitive, literal, quote
 
@@ -32,15 +37,37 @@ class _Guess:
 
 
 def survey(files: Sequence[Path], sample_rows: int) -> Survey:
-    """Sniff the dialect of the first file, then look at the columns that all files have."""
-    dialect = sniff(files[0])
-    headers = {file: header_of(file, dialect) for file in files}
-    names = [name for name in headers[files[0]] if all(name in header for header in headers.values())]
-    left_out = sorted({name for header in headers.values() for name in header}.difference(names))
+    """Sniff the encoding and dialect of the first file, then look at the columns that all files have, each once."""
+    encoding = encoding_of(files[0])
+    scratch = Scratch()
+    texts = [local(_at(file), encoding, partial(scratch.folder, str(n))) for n, file in enumerate(files)]
+    dialect = replace(sniff(texts[0]), encoding=encoding)
+    plain = replace(dialect, encoding="utf-8")
+    headers = {file: header_of(file, plain) for file in texts}
+    names = [name for name in headers[texts[0]] if name and all(header.count(name) == 1 for header in headers.values())]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone='UTC'")
         _load(connection, headers, names, dialect, sample_rows)
-        return _survey(connection, names, dialect, [f"column {n!r} is not in every file and was left out" for n in left_out])
+        return _survey(connection, names, dialect, [*_left_out(list(headers.values()), names), *_foreign(encoding)])
+
+
+def _at(file: Path) -> Delivery:
+    return Delivery(name=file.name, location=str(file), size=0, stamp="", modified=datetime.fromtimestamp(0, UTC))
+
+
+def _left_out(headers: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
+    for name in sorted({name for header in headers for name in header}.difference(names)):
+        if not name:
+            yield "a column without a name was left out"
+        elif any(header.count(name) > 1 for header in headers):
+            yield f"column {name!r} is there more than once and was left out: which one is meant?"
+        else:
+            yield f"column {name!r} is not in every file and was left out"
+
+
+def _foreign(encoding: str) -> Iterator[str]:
+    if encoding != "utf-8":
+        yield f"not UTF-8, read as {encoding}: look whether the texts are right"
 
 
 def _survey(connection: duckdb.DuckDBPyConnection, names: Sequence[str], dialect: Dialect, notes: Sequence[str]) -> Survey:

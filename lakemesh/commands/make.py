@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lakemesh.scaffold.product import Made
 
 
+_CANDIDATES = 12
+
+
 def init(context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or an empty folder.")]) -> None:
     """Make a new mesh."""
     from lakemesh.scaffold import mesh
@@ -93,7 +96,8 @@ def _show_evidence(made: Made) -> None:
     for words in made.draft.notes:
         line(f"note: {words}")
     if made.draft.key_candidates:
-        line(f"unique in these files: {', '.join(made.draft.key_candidates)} (--key makes it a promise)")
+        listed = ", ".join(made.draft.key_candidates[:_CANDIDATES]) + (", ..." if len(made.draft.key_candidates) > _CANDIDATES else "")
+        line(f"unique in these files: {listed} (--key makes it a promise)")
 
 
 def _say(call: Session, folder: Path, written: list[Path], after: str) -> None:

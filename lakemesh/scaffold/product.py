@@ -79,7 +79,9 @@ def make(wish: Wish) -> Made:
 def _zoned(draft: Draft) -> Draft:
     """A time of the clock on the wall says so in its name; the files may go on calling it as they do."""
     taken = {c.name for c in draft.columns}
-    return replace(draft, columns=tuple(_local(c, taken) if c.type == Primitive("timestamp") else c for c in draft.columns))
+    columns = tuple(_local(c, taken) if c.type == Primitive("timestamp") else c for c in draft.columns)
+    called = {before.name: after.name for before, after in zip(draft.columns, columns, strict=True)}
+    return replace(draft, columns=columns, key_candidates=tuple(called[name] for name in draft.key_candidates))
 
 
 def _local(column: DraftColumn, taken: set[str]) -> DraftColumn:

@@ -74,7 +74,9 @@ def test_what_is_inferred_is_valid_whatever_the_files_hold(empty: Shop):
     """Nested values, wall-clock times and reserved words become columns that check and run; the key may be several columns."""
     file = empty.root / "nested.jsonl"
     file.write_text(NESTED)
-    assert empty.mesh("new", "product", "sales.nested", "--from", str(file), "--key", "id,at_local").code == 0
+    made = empty.mesh("new", "product", "sales.nested", "--from", str(file), "--key", "id,at_local")
+    assert made.code == 0
+    assert "unique in these files: id, at_local" in made.out
     assert empty.json("check").json == {"problems": []}
     assert empty.json("run").json["runs"][0]["rows"] == 2
     rows = empty.json("read", "sales.nested").json

@@ -138,6 +138,36 @@ def test_header(tmp_path: Path) -> None:
     assert infer([put(tmp_path, "h.csv", "id,name\na,x\n")]).dialect.header
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "said"),
+    [
+        ("id,x,\n1,2,\n2,3,\n", ["id", "x"], "a column without a name was left out"),
+        ("id,day,day\na,2024-01-01,2024-01-02\n", ["id"], "column 'day' is there more than once"),
+    ],
+)
+def test_a_header_with_gaps_or_doubles_is_a_header(tmp_path: Path, text: str, names: list[str], said: str) -> None:
+    """A line of names before a line of values is never taken for a row; what cannot be told by its name is left out, and said."""
+    file = put(tmp_path, "h.csv", text)
+    draft = infer([file])
+    assert (draft.dialect.header, [c.name for c in draft.columns]) == (True, names)
+    assert said in draft.notes[0]
+    assert read(draft, [file]) == (text.count("\n") - 1, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+@pytest.mark.parametrize("name", ["e.csv", "e.csv.gz"])
+def test_encodings(tmp_path: Path, encoding: str, name: str) -> None:
+    """A file that is not UTF-8 is declared as what it is, and said to be; the reader then takes every row."""
+    text = "id;Größe;Ort\n1;1,5;Köln\n2;2,5;Besançon\n".encode(encoding)
+    file = put(tmp_path, name, gzip.compress(text) if name.endswith(".gz") else text)
+    draft = infer([file])
+    known = encoding.removesuffix("-sig")
+    assert (draft.dialect.encoding, draft.dialect.decimal) == (known, ",")
+    assert [(c.physical_name, str(c.type)) for c in draft.columns] == [("id", "long"), ("Größe", "double"), ("Ort", "string")]
+    assert any(known in note for note in draft.notes) == (known != "utf-8")
+    assert read(draft, [file]) == (2, 0)
+
+
 def test_several_files(tmp_path: Path) -> None:
     """Types are widened over all files, orders may differ, and columns that are not in all of them are left out."""
     files = [
@@ -166,6 +196,16 @@ def test_json_lines(tmp_path: Path) -> None:
     assert (draft.columns[1].required, draft.key_candidates) == (False, ("a", "m"))
     assert draft.columns[4].evidence.startswith("mixed: values that are no texts will be rejected")
     assert read(draft, [file]) == (1, 1)
+
+
+def test_json_without_loss(tmp_path: Path) -> None:
+    """Whole numbers beyond a long are decimals, not doubles; objects without anything in them are left out, and said."""
+    lines = ['{"id":123456789012345678901234567890,"o":{},"s":{"a":1,"e":{},"l":[{}]}}', '{"id":1,"o":{},"s":{"a":2}}']
+    file = put(tmp_path, "j.jsonl", "\n".join(lines))
+    draft = infer([file])
+    assert {c.name: str(c.type) for c in draft.columns} == {"id": "decimal(38,0)", "s": "struct<a:long>"}
+    assert draft.notes == ("column 'o' holds objects without anything in them and was left out",)
+    assert read(draft, [file]) == (2, 0)
 
 
 def test_parquet(tmp_path: Path) -> None:
