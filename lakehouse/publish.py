@@ -70,14 +70,10 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     def record(con: Connection, done: Sequence[Committed]) -> None:
         publication = _publication(id, stage, facts, done)
         mesh.store.record(con, publication)
-        kept = {s.contract for s in stage.current.ports} if stage.current else set[str]()
-        for port in stage.ports.values():
-            if port.fingerprint not in kept:
-                mesh.store.keep_contract(con, port.fingerprint, port.address, contract_to_json(port.port.contract))
+        _keep_contracts(stage, con)
         for batch in publication.batches:
             mesh.store.put_batch(con, batch)
-        if facts.withdraws:
-            mesh.store.withdraw(con, [p.id for p in facts.withdraws])
+        mesh.store.withdraw(con, [p.id for p in facts.withdraws])
         keep_report(mesh, con, stage, report, publication=id, at=facts.at)
         for event in events:
             mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
@@ -235,6 +231,13 @@ def _state(staged: StagedPort, done: Committed | None, content: str) -> PortStat
         content=content,
         changed=done is not None,
     )
+
+
+def _keep_contracts(stage: Stage, con: Connection) -> None:
+    kept = {s.contract for s in stage.current.ports} if stage.current else set[str]()
+    for port in stage.ports.values():
+        if port.fingerprint not in kept:
+            stage.mesh.store.keep_contract(con, port.fingerprint, port.address, contract_to_json(port.port.contract))
 
 
 def _settled(stage: Stage, facts: Circumstances, publication: str) -> Sequence[Batch]:

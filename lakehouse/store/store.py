@@ -96,6 +96,8 @@ class Store:
 
     def withdraw(self, con: Connection, publications: Sequence[str]) -> None:
         """Mark publications as withdrawn by a rollback."""
+        if not publications:
+            return
         con.execute(update(tables.publications).where(tables.publications.c.id.in_(publications)).values(withdrawn=1))
 
     def expire(self, con: Connection, publications: Sequence[str]) -> None:

@@ -118,9 +118,10 @@ DOCUMENTED = {
     "a rule on a part of a column": (
         FLIGHTS,
         "name: carrier\n        logicalType: string\n",
-        "name: both\n        logicalType: array\n        classification: public\n"
-        "        items: {logicalType: string, logicalTypeOptions: {maxLength: 2}}\n"
-        "      - name: carrier\n        logicalType: string\n",
+        (
+            "name: both\n        logicalType: array\n        classification: public\n        items: {logicalType: string, "
+            "logicalTypeOptions: {maxLength: 2}}\n      - name: carrier\n        logicalType: string\n"
+        ),
         "'maxLength' inside a list, struct or map",
     ),
     "a team of a contract": (FLIGHTS, "status: active", "team: {name: x}", "the team of a contract"),

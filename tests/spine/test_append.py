@@ -77,8 +77,7 @@ def test_a_refused_correction_is_refused_at_every_later_try(here: Tried, how: st
     (refused,) = here.run("sales.orders")
     if how == "new contract":
         here.product("sales.orders", columns={**ORDERS, "id": {"logicalType": "integer", "required": True}})
-    wanted = {"force": {"force": True}, "by name": {"batch": refused.batch.id}, "new contract": {}}[how]
-    (again,) = here.run("sales.orders", **wanted)
+    (again,) = here.run("sales.orders", force=how == "force", batch=refused.batch.id if how == "by name" else None)
     assert again.result == "blocked"
     assert "append-only" in str(again.error)
     assert here.rows("sales.orders") == [(1, 1.5)]
