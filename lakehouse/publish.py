@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from lakehouse.collect import remove_only_reached_by
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.diff import contract_to_json
-from lakehouse.errors import Unavailable
+from lakehouse.errors import Damaged, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.scan import local_path
@@ -85,7 +85,8 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
         if mesh.store.publication(id) is None:
             raise
     if unlisted:
-        remove_only_reached_by(mesh, stage.product.address, unlisted)
+        with suppress(Damaged):  # it is published, whatever is wrong with an old file: verify tells, and upkeep removes the rest
+            remove_only_reached_by(mesh, stage.product.address, unlisted)
     return made[0]
 
 

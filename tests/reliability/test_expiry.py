@@ -17,6 +17,7 @@ from lakehouse.ports.changes import changes
 from lakehouse.ports.sql import query
 from lakehouse.read import state_at
 from lakehouse.rollback import plan_rollback, rollback
+from lakehouse.scan import local_path
 from lakehouse.store import Publication
 from tests.spine.tried import Tried
 
@@ -93,6 +94,16 @@ def test_what_a_table_lists_longer_than_the_history_goes_in_the_end(orders: Trie
     tidy(orders)
     deliver(orders, LISTED)
     assert orders.verified() == []
+
+
+def test_an_old_file_that_is_damaged_stops_no_publication(orders: Tried):
+    """What is tidied up after a publication reads old manifests: when one is unreadable, the batch is published all the same."""
+    with orders.open() as mesh:
+        old = mesh.store.publications(ORDERS)[5].port(ORDERS).manifest_list
+    assert old is not None
+    Path(local_path(old)).write_bytes(b"")
+    deliver(orders, 1)
+    assert orders.batches("shop.orders").popitem() == ("1.csv", "published")
 
 
 def test_who_reads_changes_can_go_back_and_go_on(orders: Tried):
