@@ -43,9 +43,15 @@ def _check_result(address: Address, name: str, results: Sequence[RuleResult]) ->
         check_name=name,
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-        description="; ".join(dict.fromkeys(r.message for r in failed if r.message)) or None,
+        description=_said([*dict.fromkeys(r.message for r in failed if r.message)]) or None,
         metadata=_measured(results, failed),
     )
+
+
+def _said(messages: Sequence[str]) -> str:
+    """The first few of what the batches of a run say: a year of days may say something of each."""
+    more = [f"and {len(messages) - SAMPLES} more"] if len(messages) > SAMPLES else []
+    return "; ".join([*messages[:SAMPLES], *more])
 
 
 def _measured(results: Sequence[RuleResult], failed: Sequence[RuleResult]) -> dict[str, Any]:

@@ -52,6 +52,19 @@ def test_what_is_published_is_materialized_day_by_day(shop: Shop, instance: dg.D
     assert all(passed for passed, _ in checks_of(result).values())
 
 
+def test_many_batches_are_told_in_a_sentence(shop: Shop, instance: dg.DagsterInstance):
+    """A check over many deliveries counts all that failed, and quotes the first few only."""
+    for number in range(1, 9):
+        day, amounts = f"2026-01-0{number}", [*[None] * number, *[1.0] * 12 * number]
+        shop.deliver("sales.orders", f"{day}.csv", [{"day": day, "id": number * 1000 + n, "amount": a} for n, a in enumerate(amounts)])
+    result = shop.materialize("sales", "orders", instance=instance)
+    assert result.success
+    (check,) = [c for c in result.get_asset_check_evaluations() if c.check_name == "amount_required"]
+    assert check.metadata["failing"].value == sum(range(1, 9))
+    assert (check.description or "").startswith("1 rows set aside; 2 rows set aside; ")
+    assert (check.description or "").endswith("; 5 rows set aside; and 3 more")
+
+
 def test_what_dagster_never_heard_of_is_told_by_the_next_run(shop: Shop, instance: dg.DagsterInstance):
     """A run that died after its publication, or a rollback: the next run has nothing to do, and tells what changed, once."""
 
