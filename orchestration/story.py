@@ -100,7 +100,7 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
 
     With `made` the product's rows are there already: they are staged, audited and published as all others.
     """
-    transform = made.transform if made else load_transform(mesh, product)
+    transform = made.transform if made else _loaded(mesh, product, request)
     run = Run(mesh=mesh, product=product, transform=transform, request=request, pins=made.pins if made else None)
     with writing(mesh, product.address, request.run_id, recover):
         works = list(_work(run))
@@ -202,7 +202,9 @@ def _told(
     error: MeshError | None = None,
 ) -> Told:
     return Told(
-        stage=stage,
+        mesh=run.mesh,
+        product=run.product,
+        ports=stage.ports,
         run_id=run.request.run_id,
         job=run.request.job,
         started=started,
@@ -217,10 +219,24 @@ def _told(
 
 
 def _tell_failure(told: Told) -> None:
-    mesh = told.stage.mesh
-    with mesh.store.writing() as con:
+    with told.mesh.store.writing() as con:
         for event in tell(told):
-            mesh.store.say(con, "lineage", told.run_id, event, told.ended)
+            told.mesh.store.say(con, "lineage", told.run_id, event, told.ended)
+
+
+def _loaded(mesh: Mesh, product: Product, request: Request) -> Transform:
+    """The product's transform; that it cannot be loaded is the end of the run, and told as such."""
+    started = mesh.now()
+    try:
+        return load_transform(mesh, product)
+    except MeshError as error:
+        if not request.dry:
+            ended = mesh.now()
+            told = Told(
+                mesh=mesh, product=product, run_id=request.run_id, job=request.job, started=started, ended=ended, code="", error=error.what
+            )
+            _tell_failure(told)
+        raise
 
 
 def _until_settled(run: Run, work: Work) -> Outcome:

@@ -20,7 +20,7 @@ from lakehouse.gate import GateReport, PortReport
 from lakehouse.lineage import Catalog, CodeLocation, InputDataset, NominalTime, OutputDataset, ParentRun, RunRecord, events, fields
 from lakehouse.mesh import Mesh
 from lakehouse.read import contract_of
-from lakehouse.stage import Stage, StagedPort
+from lakehouse.stage import StagedPort
 from lakehouse.store import Pin
 
 try:
@@ -31,14 +31,16 @@ except PackageNotFoundError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What there is to tell about one attempt. `report` is None when it failed before the gate."""
+    """What there is to tell about one attempt. `report` is None when it failed before the gate, `ports` is empty before the stage."""
 
-    stage: Stage
+    mesh: Mesh
+    product: Product
+    ports: Mapping[str, StagedPort] = field(default_factory=dict)
     run_id: str
     job: str
     started: datetime
     ended: datetime
-    pins: Mapping[Address, Pin]
+    pins: Mapping[Address, Pin] = field(default_factory=dict)
     code: str
     due: Due | None = None
     report: GateReport | None = None
@@ -48,7 +50,7 @@ class Told:
 
 def tell(told: Told) -> tuple[Mapping[str, object], ...]:
     """START and COMPLETE, or START and FAIL when the gate blocked or something failed."""
-    mesh, product = told.stage.mesh, told.stage.product
+    mesh, product = told.mesh, told.product
     blocked = told.report is None or told.report.blocked
     record = RunRecord(
         namespace=mesh.settings.lineage.namespace,
@@ -61,11 +63,13 @@ def tell(told: Told) -> tuple[Mapping[str, object], ...]:
         parent=ParentRun(run_id=as_uuid(told.run_id), job=told.job),
         nominal=_nominal(mesh, product, told.due),
         inputs=tuple(_inputs(mesh, product, told)),
-        outputs=tuple(_output(told, port, published=not blocked) for port in told.stage.ports.values()),
+        outputs=tuple(_output(told, port, published=not blocked) for port in told.ports.values()),
         catalog=Catalog(name=mesh.catalog.name, uri=mesh.catalog.properties["uri"], warehouse=mesh.catalog.properties["warehouse"]),
         owners=(f"team:{product.team.name}", *product.team.members),
         description=product.purpose,
-        code=CodeLocation(url=mesh.settings.root.as_uri(), path=str(product.folder.relative_to(mesh.settings.root)), version=told.code),
+        code=CodeLocation(
+            url=mesh.settings.root.as_uri(), path=str(product.folder.relative_to(mesh.settings.root)), version=told.code or None
+        ),
         sql=";\n\n".join(told.sql.values()) or None,
         version=PLATFORM,
     )
@@ -99,7 +103,9 @@ def _inputs(mesh: Mesh, product: Product, told: Told) -> Iterator[InputDataset]:
         elif port.source is not None:
             files = told.due.deliveries if told.due and told.due.batch.input_port == port.name else ()
             location = files[0].location if files else str(mesh.settings.root / port.source.path)
-            yield InputDataset(name=port.name, location=location, bytes=sum(f.size for f in files), files=len(files))
+            yield InputDataset(
+                name=port.name, location=location, bytes=sum(f.size for f in files) if files else None, files=len(files) or None
+            )
 
 
 def _table_location(pin: Pin) -> str:
@@ -120,7 +126,7 @@ def _output(told: Told, staged: StagedPort, *, published: bool) -> OutputDataset
         files=len(staged.batch),
         lifecycle=("CREATE" if staged.table.base is None else "OVERWRITE" if staged.mode == "overwrite" else None) if published else None,
         rules=report.rules if report else (),
-        columns=of_port(told.stage.mesh.declarations, told.stage.product, staged.port, told.sql.get(staged.port.name)),
+        columns=of_port(told.mesh.declarations, told.product, staged.port, told.sql.get(staged.port.name)),
     )
 
 

@@ -88,11 +88,11 @@ class NominalTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeLocation:
-    """Where the product's code stands. `url` leads to it, `path` is its folder in the repository."""
+    """Where the product's code stands. `url` leads to it, `path` is its folder there; what cannot be loaded has no version."""
 
     url: str
     path: str
-    version: str
+    version: str | None
     repository: str | None = None
     kind: str = "git"
 

@@ -102,6 +102,17 @@ def test_what_is_said_leaves_with_the_run(shop: Shop, instance: dg.DagsterInstan
     assert [(e["job"]["name"], e["eventType"]) for e in told] == [("sales.orders", "START"), ("sales.orders", "COMPLETE")]
 
 
+def test_code_that_cannot_be_loaded_is_told(shop: Shop, instance: dg.DagsterInstance):
+    """A run that ends before it has anything to stage has a START and a FAIL as well, with the reason."""
+    transform = shop.root / "domains" / "finance" / "revenue" / "transform.py"
+    transform.write_text(f"import no_such_library\n{transform.read_text()}")
+    assert not shop.materialize("finance", "revenue", instance=instance).success
+    start, fail = [json.loads(line) for line in (shop.root / ".mesh" / "lineage" / "events.jsonl").read_text().splitlines()]
+    assert [(e["job"]["name"], e["eventType"]) for e in (start, fail)] == [("finance.revenue", "START"), ("finance.revenue", "FAIL")]
+    assert "no_such_library" in fail["run"]["facets"]["errorMessage"]["message"]
+    assert start["run"]["runId"] == fail["run"]["runId"]
+
+
 def test_a_second_run_has_nothing_to_do(shop: Shop, instance: dg.DagsterInstance):
     """Unchanged is a success with an observation and without a materialization: nothing downstream runs for it."""
     shop.order("2026-01-05", 1.0, 2.0)
