@@ -37,6 +37,7 @@ from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
 from orchestration.story import Outcome, Request, targets
+from orchestration.telling import Told, say, tell
 from orchestration.transforms import Bound, Transform, failure
 
 
@@ -78,6 +79,7 @@ def _replay(
     rows: list[QuarantinedRow],
     request: Request,
 ) -> Outcome:
+    started = mesh.now()
     with (
         pinned(mesh, wanted(mesh, product), request.run_id) as pins,
         mesh.connection() as connection,
@@ -97,19 +99,33 @@ def _replay(
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
             ports = targets(mesh, pins)
             report = transform.judged(stage.audit(ports), stage, ports)
+            told = Told(
+                mesh=mesh,
+                product=product,
+                ports=stage.ports,
+                run_id=request.run_id,
+                job=request.job,
+                started=started,
+                ended=mesh.now(),
+                pins=pins,
+                code=transform.version,
+                report=report,
+                sql=transform.sql,
+            )
             if report.blocked:
+                say(told)
                 abandon(stage)
                 return Outcome(batch=batch, result="blocked", report=report)
             current = mesh.store.current(product.address)
             facts = Circumstances(
                 kind="replay",
-                at=mesh.now(),
+                at=told.ended,
                 code_version=transform.version,
                 fingerprint=current.fingerprint if current else "",
                 inputs=current.inputs if current else {},
                 batches=[batch],
             )
-            return Outcome(batch=batch, result="published", report=report, publication=publish(stage, report, facts))
+            return Outcome(batch=batch, result="published", report=report, publication=publish(stage, report, facts, tell(told)))
 
 
 def _follow(product: Product, port: OutputPort, stage: Stage, transform: Transform, bound: Bound) -> None:

@@ -32,7 +32,7 @@ from lakehouse.stage import Stage
 from lakehouse.store import Batch, Pin, Publication
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
-from orchestration.telling import Told, tell
+from orchestration.telling import Told, say, tell
 from orchestration.transforms import Bound, Transform, failure
 
 Result = Literal["published", "unchanged", "blocked", "failed"]
@@ -145,7 +145,7 @@ def _take(run: Run, work: Work) -> Outcome:
                 return _settle(run, work, stage, inputs, fingerprint, told)
             except MeshError as error:
                 if not isinstance(error, PublishConflict) and not run.request.dry:
-                    _tell_failure(_told(run, work, stage, pins, started, None, error))
+                    say(_told(run, work, stage, pins, started, None, error))
                 raise
 
 
@@ -218,12 +218,6 @@ def _told(
     )
 
 
-def _tell_failure(told: Told) -> None:
-    with told.mesh.store.writing() as con:
-        for event in tell(told):
-            told.mesh.store.say(con, "lineage", told.run_id, event, told.ended)
-
-
 def _loaded(mesh: Mesh, product: Product, request: Request) -> Transform:
     """The product's transform; that it cannot be loaded is the end of the run, and told as such."""
     started = mesh.now()
@@ -235,7 +229,7 @@ def _loaded(mesh: Mesh, product: Product, request: Request) -> Transform:
             told = Told(
                 mesh=mesh, product=product, run_id=request.run_id, job=request.job, started=started, ended=ended, code="", error=error.what
             )
-            _tell_failure(told)
+            say(told)
         raise
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,28 @@ def test_a_row_that_keeps_the_new_contract_is_replayed(orders: Tried):
     assert ids(orders) == [1, 2]
     assert orders.quarantined("shop.orders") == []
     assert replayed(orders) == []
+
+
+def test_a_replay_tells_its_lineage(orders: Tried):
+    """Whether its publication comes about or the gate blocks it: a START, and how it ended, with the snapshot that consumers now see."""
+
+    def told() -> list[dict[str, Any]]:
+        with orders.open() as mesh:
+            return [json.loads(body) for _, _, body in mesh.store.waiting("lineage")][2:]
+
+    none = {"name": "none", "metric": "rowCount", "mustBeLessThan": 1}
+    orders.product("shop.orders", columns=LOOSE, key=["id"], version="1.1.0", quality=[none])
+    assert replayed(orders) == ["blocked"]
+    assert [e["eventType"] for e in told()] == ["START", "FAIL"]
+    orders.product("shop.orders", columns=LOOSE, key=["id"], version="1.1.0")
+    assert replayed(orders) == ["published"]
+    assert [e["eventType"] for e in told()[2:]] == ["START", "COMPLETE"]
+    with orders.open() as mesh:
+        current = mesh.store.current(ORDERS)
+    assert current is not None
+    (port,) = told()[-1]["outputs"]
+    assert port["facets"]["version"]["datasetVersion"] == str(current.ports[0].snapshot_id)
+    assert port["outputFacets"]["outputStatistics"]["rowCount"] == 1
 
 
 def test_who_looked_first_and_comes_second_changes_nothing(here: Tried):
