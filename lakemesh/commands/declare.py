@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,6 +25,7 @@ def check(context: typer.Context, selection: Selected = None) -> None:
     call = session(context)
     declarations = call.declarations()
     problems = _of(declarations, selection)
+    _help_editors(declarations.root)
 
     def show() -> None:
         for problem in problems:
@@ -32,6 +35,16 @@ def check(context: typer.Context, selection: Selected = None) -> None:
 
     call.answer({"problems": [failures.problem(p) for p in problems]}, show)
     raise typer.Exit(int(any(p.severity == "error" for p in problems)))
+
+
+def _help_editors(root: Path) -> None:
+    """A mesh that was cloned has no `.mesh/` yet, where the modelines of its files look for their schemas."""
+    schemas = root / ".mesh" / "schemas"
+    if not schemas.is_dir():
+        from lakehouse.declare.editor import write_schemas
+
+        with suppress(OSError):
+            write_schemas(schemas)
 
 
 def examples(context: typer.Context, selection: Selected = None) -> None:

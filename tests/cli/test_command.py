@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -192,6 +194,15 @@ def test_show_tells_what_is_declared(untouched: Shop):
     assert known["publication"] is None
     assert [p["address"] for p in untouched.json("show").json["ports"]] == ["sales.orders"]
     assert "order_id" in untouched.mesh("show", "sales.orders").out
+
+
+def test_check_gives_a_cloned_mesh_the_schemas_of_its_modelines(declared: Shop):
+    """State is not committed: what a clone's files name as their schemas is there after the first check."""
+    shutil.rmtree(declared.root / ".mesh")
+    assert declared.mesh("check").code == 0
+    for file in (declared.root / "domains").rglob("*.yaml"):
+        (schema,) = re.findall(r"\$schema=(\S+)", file.read_text())
+        assert (file.parent / schema).resolve().is_file()
 
 
 def test_doctor_finds_everything(untouched: Shop):
