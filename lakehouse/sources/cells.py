@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lakehouse.types import ColumnType, Decimal, Primitive, literal
 
 _DATE = r"\s*\d{4}-\d{1,2}-\d{1,2}\s*"
-_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6}0*)?)?"  # a cast would drop what is finer than a microsecond
 _WHOLE = r"\s*[+-]?[0-9]+\s*"
 _PATTERNS = {
     "int": _WHOLE,
@@ -19,7 +19,7 @@ _PATTERNS = {
     "date": _DATE,
     "time": rf"\s*{_CLOCK}\s*",
     "timestamp": rf"{_DATE}([ T]{_CLOCK}\s*)?",
-    "timestamptz": rf"{_DATE}([ T]\s*{_CLOCK}.*)?",
+    "timestamptz": rf"{_DATE}([ T]\s*{_CLOCK}([^\d.:].*)?)?",
 }
 
 

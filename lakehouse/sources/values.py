@@ -21,6 +21,8 @@ _EXACTLY = Context(prec=400)
 """Python's own context calculates with 28 digits; a decimal(38) has more."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2}(\.\d+)?)?")
+_TOO_FINE = re.compile(r"[.,]\d{6}0*[1-9]")
+"""Finer than a microsecond, which Python would drop."""
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 
 
@@ -117,7 +119,7 @@ def _float(value: object) -> object:
 
 def _shaped(pattern: re.Pattern[str], value: object) -> str:
     text = _text(value)
-    if not pattern.fullmatch(text):
+    if not pattern.fullmatch(text) or _TOO_FINE.search(text):
         raise ValueError
     return text
 
