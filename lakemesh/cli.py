@@ -159,4 +159,6 @@ def _internal(kind: type[BaseException], error: BaseException, trace: TracebackT
     """What should not have happened: one line, and the traceback on demand."""
     if {"-v", "--verbose"} & set(sys.argv):
         sys.__excepthook__(kind, error, trace)
+    if "--json" in sys.argv:
+        _fail(MeshError(f"internal error: {kind.__name__}: {error}", hint="mesh -v shows where; please report it"), as_json=True)
     sys.stderr.write(f"internal error: {kind.__name__}: {error}\n  hint: mesh -v shows where; please report it\n")

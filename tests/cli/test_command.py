@@ -231,6 +231,8 @@ def test_an_internal_error_is_one_line(declared: Shop):
         assert (done.returncode, done.stdout) == (1, "")
         assert "internal error: TypeError" in done.stderr
         assert ("Traceback" in done.stderr) is bool(verbose)
+        told = subprocess.run([*words, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert "internal error: TypeError" in json.loads(told.stdout)["error"]["message"]
 
 
 @pytest.mark.integration
