@@ -117,6 +117,7 @@ class Stage:
         self.quarantines: dict[Address, StagedTable] = {}
         self.replayed: frozenset[str] = frozenset()
         self.touched_tables: list[StagedTable] = []
+        self.remarks: list[str] = []
         self.publication: str | None = None
         self.deliveries: tuple[str, ...] = ()
 
@@ -214,6 +215,8 @@ class Stage:
             return
         before = contract_from_json(self.mesh.store.contract(state.contract) or "")
         change = diff(before, contract)
+        if change.kind != "none" and before.version == contract.version:
+            self.remarks.append(f"{contract.place}: the contract was edited and its version is still {before.version}")
         if change.kind == "breaking":
             raise BreakingChange(
                 f"{contract.address} {before.version} -> {contract.version}: " + "; ".join(c.sentence for c in change.breaking),

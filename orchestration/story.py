@@ -174,7 +174,7 @@ def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str
     delivered = inputs.rows if inputs.rows is not None else stage.ports[run.product.main.name].delivered
     batch = replace(work.batch, delivered=delivered, attempt=work.attempt)
     result: Result = "blocked" if report.blocked else "published"
-    outcome = Outcome(batch=batch, result=result, report=report, warnings=inputs.warnings)
+    outcome = Outcome(batch=batch, result=result, report=report, warnings=(*inputs.warnings, *stage.remarks))
     if run.request.dry:
         abandon(stage)
         return outcome

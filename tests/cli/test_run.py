@@ -119,6 +119,21 @@ def test_maintain_is_quiet_where_nothing_is_old(shop: Shop):
     assert shop.json("read", "sales.orders", "--columns", "order_id").json == [{"order_id": 1}, {"order_id": 2}]
 
 
+def test_an_edit_without_a_new_version_is_a_warning(shop: Shop):
+    """The run that carries the edit says so, once; plan said it before."""
+    contract = shop.root / "domains/sales/orders/orders.odcs.yaml"
+    contract.write_text(
+        contract.read_text().replace("logicalType: number", "logicalType: number\n        logicalTypeOptions: {minimum: 0}")
+    )
+    (planned,) = shop.json("plan").json["changes"]
+    assert "the version is still 1.0.0" in planned["detail"]
+    shop.arrive("tuesday.csv", TUESDAY)
+    shop.arrive("wednesday.csv", TUESDAY.replace("\n3,", "\n5,").replace("\n4,", "\n6,"))
+    (run,) = shop.json("run").json["runs"]
+    assert run["outcome"] == "published"
+    assert run["warnings"] == ["domains/sales/orders/orders.odcs.yaml:$: the contract was edited and its version is still 1.0.0"]
+
+
 def test_one_product_that_cannot_be_kept_up_stops_no_other(shop: Shop):
     """A contract whose edit is refused is told, with exit 1; the other products' upkeep is done."""
     shop.mesh("new", "product", "sales.returns", "--from", f"{shop.landing}/*.csv")
