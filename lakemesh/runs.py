@@ -32,7 +32,7 @@ def _document(run: ProductRun) -> dict[str, object]:
         "publications": [p.id for p in run.publications],
         "batches": [{"id": o.batch.id, "name": o.batch.name, "outcome": o.result} for o in run.outcomes],
         "rows": sum(s.rows for p in run.publications for s in p.ports if s.address == run.product.address),
-        "quarantined": sum(p.quarantined for p in _main_ports(run)),
+        "quarantined": sum(p.quarantined for p in _main_ports(run) if not p.blocked),
         "ports": ports,
         "seconds": run.seconds,
         "warnings": [w for o in run.outcomes for w in o.warnings],

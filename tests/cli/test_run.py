@@ -134,6 +134,14 @@ def test_an_edit_without_a_new_version_is_a_warning(shop: Shop):
     assert run["warnings"] == ["domains/sales/orders/orders.odcs.yaml:$: the contract was edited and its version is still 1.0.0"]
 
 
+def test_rows_of_a_blocked_batch_are_not_counted_as_set_aside(shop: Shop):
+    """What a run tells of itself is what it wrote: the rows of a blocked batch are neither published nor set aside."""
+    rows = "".join(f"{n},many,2024-01-02T10:00:00Z,\n" for n in range(10, 20))
+    shop.arrive("tuesday.csv", "Order ID,amount,ordered_at,Note\n" + rows)
+    (run,) = shop.json("run").json["runs"]
+    assert (run["outcome"], run["rows"], run["quarantined"], run["ports"][0]["quarantined"]) == ("blocked", 0, 0, 10)
+
+
 def test_one_product_that_cannot_be_kept_up_stops_no_other(shop: Shop):
     """A contract whose edit is refused is told, with exit 1; the other products' upkeep is done."""
     shop.mesh("new", "product", "sales.returns", "--from", f"{shop.landing}/*.csv")
