@@ -33,10 +33,15 @@ def run(
 
     if partition and (first or last):
         raise WrongUse("--partition names one, --from and --to several", hint="use one or the other")
+    if first and last and first > last:
+        raise WrongUse(f"--from {first} comes after --to {last}", hint="exchange them")
     call = session(context)
     wanted = Wanted(batch=batch, first=partition or first, last=partition or last, force=force)
     with call.open() as mesh:
         products = selection.products(mesh.declarations, selected)
+        if wanted.names_partitions and not any(source.delivery for product in products for source in product.sources):
+            hint = "`delivery` of an input port says where in a file's name its partition stands"
+            raise WrongUse("no delivery of these products belongs to a partition", hint=hint)
         if batch and len(products) != 1:
             raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
         if batch:

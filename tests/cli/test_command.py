@@ -107,6 +107,8 @@ def test_settings_that_cannot_be(declared: Shop, settings: str):
         ["discard", "sales.orders", "--batch", "zzz", "--reason", "r"],
         ["discard", "sales.orders", "--batch", "", "--reason", " "],
         ["run", "--partition", "a", "--from", "b"],
+        ["run", "--partition", "2024-01-01"],
+        ["run", "--from", "2024-01-02", "--to", "2024-01-01"],
         ["run", "--batch", "zzz", "sales.orders"],
         ["run", "--batch", "zzz", "sales.orders", "stock"],
         ["rollback", "sales.orders", "--yes"],
