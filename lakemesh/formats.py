@@ -6,10 +6,11 @@ What is written appears whole or not at all.
 from __future__ import annotations
 
 import csv
+import itertools
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -35,8 +36,12 @@ def chosen(form: Format | None, output: Path | None, *, json: bool) -> Format:
     return _BY_SUFFIX.get(output.suffix, "csv") if output else "table"
 
 
-def check_target(form: Format, output: Path | None) -> None:
+def check_target(form: Format, output: Path | None, *, json: bool) -> None:
     """Refuse what would fill a terminal with bytes, or a place that cannot be written, before anything is computed."""
+    if json and output is None and form != "json":
+        raise WrongUse(f"--json prints JSON, --format {form} asks for something else", hint="leave one of them out, or name a file with -o")
+    if output is not None and form == "table":
+        raise WrongUse("a table is for people to look at, not for a file", hint="--format csv")
     if output is None and form in ("parquet", "arrow") and sys.stdout.isatty():
         raise WrongUse(f"{form} is not for a terminal", hint="name a file with -o FILE, or redirect the output")
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
@@ -97,14 +102,23 @@ def _csv(answer: Answer, file: TextIO) -> int:
 
 
 def _json(answer: Answer, file: TextIO) -> int:
-    columns, count = answer.columns, 0
+    columns, written = _distinct(answer.columns), 0
     file.write("[")
     for rows in answer.rows():
         for row in rows:
-            file.write(("\n" if not count else ",\n") + to_json(dict(zip(columns, row, strict=True))))
-            count += 1
-    file.write("\n]\n" if count else "]\n")
-    return count
+            file.write(("\n" if not written else ",\n") + to_json(dict(zip(columns, row, strict=True))))
+            written += 1
+    file.write("\n]\n" if written else "]\n")
+    return written
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Names as the keys of an object: a second `id` is `id_1`, as in DuckDB, and no column is lost."""
+    names: list[str] = []
+    for column in columns:
+        free = next(name for n in itertools.count() if (name := f"{column}_{n}" if n else column) not in names)
+        names.append(free)
+    return names
 
 
 def _parquet(answer: Answer, file: TextIO) -> int:

@@ -93,8 +93,10 @@ def _write(call: Session, ask: Callable[[Mesh], Answer], form: Format | None, ou
     from lakemesh.render import number
 
     wanted = formats.chosen(form, output, json=call.json)
-    formats.check_target(wanted, output)
+    formats.check_target(wanted, output, json=call.json)
     with call.open() as mesh, ask(mesh) as answer:
         rows = formats.write(answer, wanted, output)
-    if output is not None:
+    if output is not None and call.json:
+        call.answer({"file": str(output), "rows": rows}, lambda: None)
+    elif output is not None:
         note(f"{output}: {number(rows, 'row')}")

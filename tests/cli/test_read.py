@@ -86,6 +86,15 @@ def test_every_format_has_the_same_rows(shop: Shop, tmp_path: Path, form: str):
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
 
 
+def test_json_is_one_document_also_when_the_rows_go_to_a_file(shop: Shop, tmp_path: Path):
+    """With -o the answer says which file holds how many rows; two columns of one name are both there."""
+    file = tmp_path / "items.csv"
+    said = shop.json("read", "shop.items", "--format", "csv", "-o", str(file))
+    assert said.json == {"file": str(file), "rows": 3}
+    assert file.read_text().count("\n") == 4
+    assert shop.json("query", "select 1 as id, 2 as id, 3 as id_1").json == [{"id": 1, "id_1": 2, "id_1_1": 3}]
+
+
 def test_time_travel(shop: Shop):
     """A publication's id, a time and a date show what was shown then."""
     query = "select count(*) as n from shop.items"
@@ -157,6 +166,9 @@ def test_only_queries_over_ports_are_admitted(shop: Shop, sql: str, code: int, s
         ["read", "shop.items", "-o", "."],
         ["read", "shop.items", "-o", "/no/such/folder/x.csv"],
         ["read", "shop.items", "--format", "xml"],
+        ["read", "shop.items", "--format", "csv"],
+        ["query", "select 1", "--format", "parquet"],
+        ["read", "shop.items", "--format", "table", "-o", "items.txt"],
     ],
 )
 def test_wrong_use_of_read(shop: Shop, words: list[str]):
