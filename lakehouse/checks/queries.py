@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.declare.contract import Scalar
 from lakehouse.gate import Check
+from lakehouse.syntax import Tree, other_sources, own_tables, parsed, tables
 from lakehouse.types import quote
 
 if TYPE_CHECKING:
@@ -46,14 +47,22 @@ def measure_query(check: Check) -> str:
 
 
 def require_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    """Raise NotOneNumber unless `query` is a single SELECT, by DuckDB's own parser."""
-    text = query.replace("${table}", _SCOPE).replace("${object}", _SCOPE)
-    ((serialized,),) = connection.execute("select json_serialize_sql(?)", [text]).fetchall()
-    parsed = json.loads(serialized)
-    if parsed["error"]:
-        raise NotOneNumber(f"the query is no SELECT: {parsed.get('error_message', '')}")
-    if len(parsed["statements"]) != 1:
+    """Raise NotOneNumber unless `query` is a single SELECT over the rows in scope and nothing else, by DuckDB's own parser."""
+    tree = parsed(connection, query.replace("${table}", _SCOPE).replace("${object}", _SCOPE))
+    if tree["error"]:
+        raise NotOneNumber(f"the query is no SELECT: {tree.get('error_message', '')}")
+    statements = tree["statements"]
+    if not isinstance(statements, list) or len(statements) != 1:
         raise NotOneNumber("the query is more than one statement")
+    known = {*own_tables(tree), _SCOPE.strip('"')}
+    others = [_named(node) for node in tables(tree) if _named(node).lower() not in known]
+    for name in (*others, *other_sources(tree)):
+        raise NotOneNumber(f"the query reads {name}; a rule judges the rows in scope, ${{table}}, alone")
+
+
+def _named(table: Tree) -> str:
+    parts = (str(table.get(key) or "") for key in ("catalog_name", "schema_name", "table_name"))
+    return ".".join(part for part in parts if part)
 
 
 def number(value: object) -> float:

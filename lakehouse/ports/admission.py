@@ -1,20 +1,17 @@
-"""Is this text a query over ports, and over which? Asked of DuckDB's own parser, so that both mean the same by it.
+"""Is this text a query over ports, and over which?
 
 Next: `sql.py`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import duckdb
 
 from lakehouse.address import Address
 from lakehouse.errors import MeshError, WrongUse
-
-_FUNCTIONS = frozenset(("unnest", "range", "generate_series"))
-_SOURCES = frozenset(("SHOW_REF", "TABLE_FUNCTION", "COLUMN_DATA", "DELIM_GET"))
+from lakehouse.syntax import FUNCTIONS, other_sources, own_tables, parsed, tables
 
 
 class QueryFailed(MeshError):
@@ -37,16 +34,16 @@ class told:  # noqa: N801  a context manager, named as it reads
 def admit(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Address, ...]:
     """The ports that a query names, in order; WrongUse when it is anything but one query over ports."""
     with told():
-        (found,) = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()[0]
-    tree = json.loads(found)
+        tree = parsed(connection, sql)
     if tree["error"]:
         raise _unreadable(tree)
-    if len(tree["statements"]) != 1:
+    statements = tree["statements"]
+    if not isinstance(statements, list) or len(statements) != 1:
         raise WrongUse("that is not one query", hint="write one SELECT")
-    own = {str(entry["key"]).lower() for node in _nodes(tree) for entry in _ctes(node)}
-    named = [_table(node, own) for node in _nodes(tree) if node.get("type") == "BASE_TABLE" and "class" not in node]
-    for node in _nodes(tree):
-        _refuse_sources(node)
+    own = own_tables(tree)
+    named = [_table(node, own) for node in tables(tree)]
+    for name in other_sources(tree):
+        raise WrongUse(f"{name} is not admitted in a query", hint=f"read ports by their addresses; {', '.join(sorted(FUNCTIONS))} are")
     return tuple(dict.fromkeys(address for address in named if address))
 
 
@@ -54,23 +51,6 @@ def _unreadable(tree: Mapping[str, object]) -> WrongUse:
     if tree.get("error_type") == "parser":
         return WrongUse(f"the query cannot be read: {tree['error_message']}", hint=f"look at character {tree.get('position', '0')}")
     return WrongUse("only a query is admitted", hint="write one SELECT over ports by their addresses")
-
-
-def _nodes(value: object) -> Iterator[Mapping[str, object]]:
-    """Every object of the syntax tree; iterative, because a query may nest deeply."""
-    waiting = [value]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-
-
-def _ctes(node: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
-    known = node.get("cte_map")
-    return known["map"] if isinstance(known, dict) else ()
 
 
 def _table(node: Mapping[str, object], own: set[str]) -> Address | None:
@@ -82,13 +62,3 @@ def _table(node: Mapping[str, object], own: set[str]) -> Address | None:
         name = ".".join(part for part in (catalog, schema, table) if part)
         raise WrongUse(f"{name!r} is no port", hint="name ports as domain.port, such as operations.flights; --as-of tells the time")
     return Address.parse(f"{schema}.{table}".lower())
-
-
-def _refuse_sources(node: Mapping[str, object]) -> None:
-    """Whatever else could bring rows into a query is refused: table functions, SHOW, DESCRIBE."""
-    kind, function = str(node.get("type")), node.get("function")
-    if "class" in node or kind not in _SOURCES:
-        return
-    name = str(function.get("function_name")) if isinstance(function, dict) else "SHOW or DESCRIBE"
-    if name not in _FUNCTIONS:
-        raise WrongUse(f"{name} is not admitted in a query", hint=f"read ports by their addresses; {', '.join(sorted(_FUNCTIONS))} are")

@@ -5,6 +5,7 @@ Every predicate is NULL for a NULL value, and NULL passes: only `required` asks 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lakehouse.declare.contract import Column, Contract, Options, Place, QualityRule
@@ -13,6 +14,8 @@ from lakehouse.rules.patterns import FORMATS, pattern_problem
 from lakehouse.rules.rule import RESERVED, RowRule, distinct, refused, slug
 from lakehouse.types import ColumnType, ListOf, MapOf, Primitive, StructOf, literal, quote
 
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUERY = re.compile(r"\bselect\b|\(\s*(?:from|table|with|pivot|unpivot|show|describe|summarize)\b", re.IGNORECASE)
 Clause = tuple[str, str, str]
 """Kind, predicate, description: what a column's declaration says about a value."""
 
@@ -45,6 +48,8 @@ def expression_rule(rule: QualityRule) -> RowRule:
     expression = placed(rule, rule.row_expression or "")
     if not expression.strip():
         raise refused(rule.place, "rowExpression is empty", "write an SQL condition that is true for a good row")
+    if _QUERY.search(_QUOTED.sub("''", expression)):
+        raise refused(rule.place, "rowExpression holds a query, and speaks of one row", "write it as a `query`, a SELECT over ${table}")
     name = slug(rule.name) or f"{slug(rule.column or 'row')}_expression"
     # The line break keeps a trailing `--` comment from swallowing the bracket.
     return RowRule(name=name, column=rule.column, predicate=f"({expression}\n)", description=rule.description or expression.strip())

@@ -125,6 +125,23 @@ def test_row_expression() -> None:
     assert broken(column(LONG), "null", (rule,)) == []
 
 
+@pytest.mark.parametrize(
+    ("expression", "refused"),
+    [
+        ("c > (select max(x) from read_csv('/etc/hostname'))", True),
+        ("exists (\n from glob('/etc/*'))", True),
+        ("c in (TABLE other)", True),
+        ("extract(year from c) > 2000 and c is distinct from d", False),
+        ("s != 'select (from x)' and \"select\" > 1 /* select */", False),
+        ("selected > 1 and s = $$select$$ -- select", False),
+    ],
+)
+def test_a_row_expression_speaks_of_one_row(expression: str, *, refused: bool) -> None:
+    """A query in it, which could read anything, is refused when the contract is checked; words in texts and names are none."""
+    rule = QualityRule(name="r", kind="sql", row_expression=expression, place=PLACE)
+    assert bool(rule_problems(contract(column(LONG), quality=(rule,)))) is refused
+
+
 def test_names_are_unique_and_reserved_ones_are_left_alone() -> None:
     """Two rules never have one name, and `type` belongs to the cast."""
     rules = tuple(QualityRule(name=n, kind="sql", row_expression="true", place=PLACE) for n in ("type", "c required", "c-required"))

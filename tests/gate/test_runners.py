@@ -230,6 +230,32 @@ def test_samples_are_few_and_always_the_same(runner: Runner, connection: duckdb.
     assert only(runner, connection, nulls(), relation).sample == tuple({"k": k, "s": None} for k in range(5))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select count(*) from read_csv('/etc/hostname', columns = {'a': 'VARCHAR'})",
+        "select count(*) from '/etc/hostname.csv'",
+        "select (select count(*) from glob('/etc/*')) from ${table}",
+        "with a as (from read_text('/etc/hostname')) select count(*) from a",
+        "select count(*) from kept",
+        "select count(*) from ${table}, main.kept",
+        "select count(*) from information_schema.tables",
+    ],
+)
+def test_a_query_reads_the_rows_in_scope_and_nothing_else(runner: Runner, connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Neither files nor other tables: a rule's verdict depends on what it judges, and says why it was not evaluated."""
+    connection.execute("create table kept as select 1 as k")
+    found = only(runner, connection, query(text, operator="mustBeGreaterOrEqualTo"))
+    assert (found.outcome, found.blocks) == ("not_evaluated", True)
+    assert "alone" in found.message
+
+
+def test_a_query_may_have_tables_of_its_own(runner: Runner, connection: duckdb.DuckDBPyConnection) -> None:
+    """Common table expressions, series and subqueries over the rows in scope are a query's own."""
+    text = "with a as (select * from ${table}), B as (from range(2)) select count(*) from a, b where k in (select k from ${object})"
+    assert only(runner, connection, query(text, threshold=0, operator="mustBeGreaterOrEqualTo")).outcome == "passed"
+
+
 def test_two_statements_are_told_apart_from_a_mistake(runner: Runner, connection: duckdb.DuckDBPyConnection) -> None:
     """A second statement is named as such."""
     assert "more than one statement" in only(runner, connection, query("select 1; select 2")).message
