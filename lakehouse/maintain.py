@@ -14,15 +14,16 @@ from lakehouse.collect import collect, expire, recover
 from lakehouse.declare.product import Product
 from lakehouse.mesh import Mesh
 from lakehouse.pins import writing
-from lakehouse.retention import retain
+from lakehouse.retention import give_old_up, retain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """What an upkeep did."""
+    """What an upkeep did. `given_up` counts quarantined rows."""
 
     product: Address
     retained: str | None = None
+    given_up: int = 0
     expired: tuple[str, ...] = ()
     removed: tuple[Path, ...] = ()
     forgotten: tuple[str, ...] = ()
@@ -32,12 +33,18 @@ def maintain(mesh: Mesh, product: Product, run_id: str) -> Upkeep:
     """All upkeep of a product: old rows, history, rejected states, what nothing points at, and what was already told."""
     with writing(mesh, product.address, run_id, recover):
         retained = retain(mesh, product, run_id)
+        given_up = give_old_up(mesh, product, run_id)
         forgotten = _forget_rejected(mesh, product.address)
         expired = expire(mesh, product.address)
         removed = collect(mesh, product.address)
     mesh.store.forget(mesh.now() - timedelta(days=mesh.settings.history.days))
     return Upkeep(
-        product=product.address, retained=retained.id if retained else None, expired=expired, removed=removed, forgotten=forgotten
+        product=product.address,
+        retained=retained.id if retained else None,
+        given_up=given_up,
+        expired=expired,
+        removed=removed,
+        forgotten=forgotten,
     )
 
 

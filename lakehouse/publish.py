@@ -142,6 +142,12 @@ def report_from_json(body: str) -> GateReport:
     return _REPORT.validate_json(body)
 
 
+def verdict_of_then(mesh: Mesh, target: Publication) -> GateReport:
+    """The state was judged when it was first published; that verdict is kept with the new publication too."""
+    body = mesh.store.report(target.product, publication=target.id)
+    return report_from_json(body) if body else GateReport(ports=(), runner="none")
+
+
 @contextmanager
 def staging(stage: Stage) -> Iterator[Stage]:
     """Work on a staged state; whatever stops the work, what was staged goes with it."""

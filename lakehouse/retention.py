@@ -16,9 +16,11 @@ from pyiceberg.manifest import DataFile
 from lakehouse.declare.contract import Contract, ServiceLevel
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.gate import GateReport
+from lakehouse.giveup import give_up
 from lakehouse.manifests import column_bounds, stored
 from lakehouse.mesh import Mesh
 from lakehouse.publish import Circumstances, publish, staging
+from lakehouse.quarantine import rows as quarantined
 from lakehouse.scan import paths, scan
 from lakehouse.stage import Stage, StagedPort
 from lakehouse.store import Publication
@@ -46,15 +48,17 @@ class Expiry:
 
 def expiry(contract: Contract, now: datetime) -> Expiry | None:
     """What the contract's retention says at `now`; None without one that names an element and a unit of time."""
-    promise = next((s for s in contract.service_levels if s.property == "retention" and s.element), None)
-    if promise is None or promise.element is None:
-        return None
-    cutoff = _before(promise, now)
-    if cutoff is None:
+    promise = _promise(contract)
+    cutoff = _before(promise, now) if promise else None
+    if promise is None or promise.element is None or cutoff is None:
         return None
     column = promise.element.rpartition(".")[2]
     is_date = str(contract.column(column).type) == "date"
     return Expiry(column=column, before=cutoff.date() if is_date else cutoff)
+
+
+def _promise(contract: Contract) -> ServiceLevel | None:
+    return next((s for s in contract.service_levels if s.property == "retention" and s.element), None)
 
 
 def _before(promise: ServiceLevel, now: datetime) -> datetime | None:
@@ -90,6 +94,18 @@ def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
             batches=(),
         )
         return publish(stage, GateReport(ports=(), runner="none"), facts)
+
+
+def give_old_up(mesh: Mesh, product: Product, run_id: str) -> int:
+    """Let rows that were set aside go as long after that as their port's rows are kept; how many. The caller holds the lease."""
+    gone = 0
+    for port in product.outputs:
+        promise = _promise(port.contract)
+        cutoff = _before(promise, mesh.now()) if promise else None
+        if cutoff is not None:
+            old = [row for row in quarantined(mesh, port.address) if row.at < cutoff]
+            gone += give_up(mesh, product, port.address, old, run_id)
+    return gone
 
 
 def _take_away(stage: Stage, port: OutputPort, due: Expiry) -> None:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from lakehouse.collect import recover
 from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
-from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.pins import writing
-from lakehouse.publish import Circumstances, publish, report_from_json, staging
+from lakehouse.publish import Circumstances, publish, staging, verdict_of_then
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Publication
 
@@ -92,9 +91,3 @@ def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
             withdraws=again.withdrawn,
         )
         return publish(stage, verdict_of_then(mesh, plan.target), facts)
-
-
-def verdict_of_then(mesh: Mesh, target: Publication) -> GateReport:
-    """The state was judged when it was first published; that verdict is kept with the new publication too."""
-    body = mesh.store.report(target.product, publication=target.id)
-    return report_from_json(body) if body else GateReport(ports=(), runner="none")

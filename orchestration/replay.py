@@ -10,7 +10,6 @@ import gzip
 import json
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,11 +23,11 @@ from lakehouse.batches import Due, find
 from lakehouse.collect import recover
 from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.errors import BatchRefused
+from lakehouse.giveup import give_up
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
 from lakehouse.publish import Circumstances, abandon, publish, staging
 from lakehouse.quarantine import QuarantinedRow, still
-from lakehouse.rollback import verdict_of_then
 from lakehouse.scan import local_path
 from lakehouse.sources import Rejected, open_source
 from lakehouse.stage import Stage
@@ -210,30 +209,5 @@ def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Bat
 def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: str) -> int:
     """Give quarantined rows up; they count as discarded. Nothing that a consumer sees changes, in a publication of its own."""
     product = mesh.declarations.producer(port)
-    with (
-        writing(mesh, product.address, run_id, recover),
-        mesh.connection() as connection,
-        staging(Stage(mesh, product, run_id, connection, batch="discard")) as stage,
-    ):
-        rows, current = still(mesh, port, rows), stage.current
-        if rows and current:
-            stage.give_up(port, [r.id for r in rows])
-            facts = Circumstances(
-                kind="discard",
-                at=mesh.now(),
-                code_version=current.code_version,
-                fingerprint=current.fingerprint,
-                inputs=current.inputs,
-                batches=_discarded(mesh, product, port, rows),
-            )
-            publish(stage, verdict_of_then(mesh, current), facts)
-    return len(rows)
-
-
-def _discarded(mesh: Mesh, product: Product, port: Address, rows: Sequence[QuarantinedRow]) -> list[Batch]:
-    """The batches of the rows; their counts are the main port's."""
-    counts = Counter(r.batch for r in rows)
-    batches = [find(mesh.store, product, id) for id in counts]
-    if port != product.main.address:
-        return batches
-    return [replace(b, quarantined=b.quarantined - counts[b.id], discarded=b.discarded + counts[b.id]) for b in batches]
+    with writing(mesh, product.address, run_id, recover):
+        return give_up(mesh, product, port, rows, run_id)

@@ -35,6 +35,7 @@ def maintain(context: typer.Context, selected: Selected = None) -> None:
         {
             "address": str(u.product),
             "retained": u.retained,
+            "quarantined_discarded": u.given_up,
             "expired": list(u.expired),
             "files_removed": len(u.removed),
             "rejected_forgotten": list(u.forgotten),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -63,3 +63,18 @@ def test_rows_without_a_time_are_not_published_again_every_night(here: Tried):
 def publications(here: Tried) -> list[tuple[str, datetime]]:
     with here.open() as mesh:
         return [(p.id, p.at) for p in mesh.store.publications(Address("log", "events"))]
+
+
+def test_rows_set_aside_go_when_their_time_is_over(here: Tried):
+    """The quarantine keeps a row as long as the port would, from when it was set aside; then it counts as discarded."""
+    events(here, 1, "mo", "day")
+    here.deliver("log.events", "2.csv", "id,day,at\n7,no day,NA\n")
+    here.run("log.events")
+    assert kept(here)
+    assert len(here.quarantined("log.events")) == 1
+    here.clock.forward(timedelta(days=32))
+    kept(here)
+    assert here.quarantined("log.events") == []
+    with here.open() as mesh:
+        counted = {b.name: (b.quarantined, b.discarded) for b in mesh.store.batches(Address("log", "events"))}
+    assert counted["2.csv"] == (0, 1)
