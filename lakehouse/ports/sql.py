@@ -8,16 +8,17 @@ can open no file but theirs and change no setting. What it computes is bounded b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Self
 
 import duckdb
 
 from lakehouse.access import Principal
 from lakehouse.address import Address
-from lakehouse.errors import WrongUse
+from lakehouse.errors import Damaged, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.pins import kept, pinned
 from lakehouse.ports.admission import admit, told
@@ -153,4 +154,17 @@ def _create_views(connection: duckdb.DuckDBPyConnection, shown: Mapping[Address,
     for domain in sorted({a.domain for a in shown}):
         connection.execute(f"create schema {quote(domain)}")
     for address, port in shown.items():
-        connection.execute(f"create view {quote(address.domain)}.{quote(address.port)} as select * from {port.relation}")
+        with _readable(address, port):
+            connection.execute(f"create view {quote(address.domain)}.{quote(address.port)} as select * from {port.relation}")
+
+
+@contextmanager
+def _readable(address: Address, port: Shown) -> Iterator[None]:
+    """Say that a port's files are at fault, and which: nothing else can be, before a query is asked."""
+    try:
+        yield
+    except duckdb.Error as error:
+        missing = next((file for file in port.files if not Path(file).is_file()), "")
+        what = "a data file is missing" if missing else str(error).splitlines()[0]
+        hint = "mesh verify names every damaged file; mesh rollback goes back to an earlier publication"
+        raise Damaged(f"{address} cannot be read: {what}", place=missing, hint=hint) from error
