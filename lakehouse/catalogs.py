@@ -62,7 +62,8 @@ def _embedded(settings: Settings) -> tuple[MeshCatalog, Store]:
             return _open(settings)
     except (OSError, DatabaseError) as error:
         raise Unavailable(
-            f"{settings.home} cannot hold the mesh's state: {error}", hint="--home or MESH_HOME names another folder"
+            f"{settings.home} cannot hold the mesh's state: {getattr(error, 'orig', error)}",
+            hint="--home or MESH_HOME names another folder",
         ) from error
 
 

@@ -34,7 +34,7 @@ class Checks(_Section):
 class Engine(_Section):
     """DuckDB's limits, and the most rows a materialising annotation may hold."""
 
-    memory_limit: str = "1GB"
+    memory_limit: str = Field(default="1GB", pattern=r"^(?i)\d+(\.\d+)? *([KMGT]i?B|%)$")
     threads: int = Field(default=2, ge=1)
     materialise_rows: int = Field(default=20_000_000, ge=1)
 

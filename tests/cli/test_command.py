@@ -89,13 +89,26 @@ def test_a_folder_where_a_file_should_be(declared: Shop, as_folder: str):
     assert said.out.startswith("{")
 
 
-@pytest.mark.parametrize("settings", ["[checks]\nruner = 1\n", "[checks", "checks = 1\n", '[checks]\nrunner = "spark"\n', "\x00"])
+@pytest.mark.parametrize(
+    "settings",
+    ["[checks]\nruner = 1\n", "[checks", "checks = 1\n", '[checks]\nrunner = "spark"\n', '[engine]\nmemory_limit = "lots"\n', "\x00"],
+)
 def test_settings_that_cannot_be(declared: Shop, settings: str):
     """A wrong mesh.toml is exit 2 with its place."""
     (declared.root / "mesh.toml").write_text(settings)
     said = declared.json("run")
     assert said.code == 2
     assert said.error["place"] == "mesh.toml"
+
+
+def test_a_store_that_is_none(declared: Shop):
+    """A file in the store's place is exit 3, in one sentence."""
+    (declared.root / ".mesh").mkdir(exist_ok=True)
+    (declared.root / ".mesh/mesh.db").write_bytes(b"garbage" * 100)
+    said = declared.json("show", "sales.orders")
+    assert said.code == 3
+    assert "file is not a database" in said.error["message"]
+    assert "\n" not in said.error["message"]
 
 
 @pytest.mark.parametrize(
