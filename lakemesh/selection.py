@@ -32,7 +32,8 @@ def addresses(declarations: Declarations, selection: Sequence[str]) -> set[Addre
     for word in selection:
         named = _named(declarations, word.removeprefix("+").removesuffix("+"))
         chosen |= named
-        chosen |= _closure(named, reads) if word.startswith("+") else set()
+        # a foreign key's target is read by the gate, which blocks while it is not there
+        chosen |= _closure(named, _predecessors(declarations)) if word.startswith("+") else set()
         chosen |= _closure(named, _reversed(reads)) if word.endswith("+") else set()
     return chosen
 
