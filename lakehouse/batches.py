@@ -55,10 +55,13 @@ def due(store: Store, product: Product, port: InputPort, source: Source, wanted:
     """The batches of an input port that a run should take, in arrival order. `attempt` tells code and contract of this try."""
     if wanted.batch:
         return [_by_name(store, product, port, source, wanted.batch)]
-    there = [d for d in source.deliveries() if wanted.covers(d.partition)]
+    everything = source.deliveries()
+    there = [d for d in everything if wanted.covers(d.partition)]
     if product.main.write == "overwrite":
         return _whole(store, product, port, source, there, wanted, attempt=attempt, now=now)
     fresh = [*_fresh(store, product, port, source, there)]
+    if port.batch == "all":
+        fresh = sorted({**dict(_left_over(store, product, port, everything, wanted)), **dict(fresh)}.items(), key=lambda f: f[0].name)
     groups = [fresh] if port.batch == "all" and fresh else [[f] for f in fresh]
     new = [_new(store, product, port, group, now) for group in groups]
     again = _again(store, product, port, there, wanted, attempt)
@@ -67,6 +70,18 @@ def due(store: Store, product: Product, port: InputPort, source: Source, wanted:
         held = _held(store, product, port, there, ready)
         ready = [d for d in ready if held is None or d.deliveries[0].name < held]
     return ready
+
+
+def _left_over(
+    store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted
+) -> Iterable[tuple[Delivery, str]]:
+    """Files of a batch that never landed and can no longer be tried as it was, since another of its files has changed or gone."""
+    by_name = {d.name: d for d in there}
+    for batch in (*store.batches(product.address, "pending"), *store.batches(product.address, "rejected")):
+        arrivals = store.arrivals_of(product.address, batch.id) if batch.input_port == port.name else ()
+        same = [(by_name[a.name], a.digest) for a in arrivals if a.name in by_name and by_name[a.name].stamp == a.stamp]
+        if len(same) < len(arrivals):
+            yield from ((d, digest) for d, digest in same if wanted.covers(d.partition))
 
 
 def _held(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], ready: Sequence[Due]) -> str | None:

@@ -126,6 +126,28 @@ def test_batch_all_takes_everything_pending_as_one(here: Tried):
     assert here.rows("sales.orders") == [(1, 1), (2, 2), (3, 3)]
 
 
+@pytest.mark.parametrize("mended", ["corrected", "taken away", "published before, and put back"])
+def test_a_file_is_not_lost_with_the_batch_that_it_came_in(here: Tried, mended: str):
+    """With `batch: all`: when the bad file of a blocked batch is mended, the good ones that came with it land as well."""
+    here.product("sales.orders", columns=ORDERS, key=["id"], source={"batch": "all"})
+    good = [{"id": 2, "amount": 2}]
+    first = here.deliver("sales.orders", "1.csv", [{"id": 1, "amount": 1}])
+    before = first.read_text()
+    if mended == "published before, and put back":
+        here.run("sales.orders")
+    here.deliver("sales.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 1, "amount": 3}])
+    here.deliver("sales.orders", "2.csv", good)
+    assert here.results("sales.orders") == ["blocked"]
+    assert here.results("sales.orders") == []
+    if mended == "taken away":
+        first.unlink()
+    else:
+        first.write_text(before)
+    assert here.results("sales.orders") == ["published"]
+    assert here.rows("sales.orders") == ([(2, 2)] if mended == "taken away" else [(1, 1), (2, 2)])
+    assert here.results("sales.orders") == []
+
+
 def test_a_rejected_delivery_is_tried_again_when_something_changed(orders: Tried):
     """The same content under the same rules is not tried again, but it is by force, or when the contract changed."""
     orders.deliver("sales.orders", "2.csv", [{"id": 2, "amount": 2}])
