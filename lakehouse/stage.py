@@ -242,6 +242,8 @@ class Stage:
             case "overwrite":
                 return staged.live
             case "overwrite_partitions":
+                if not added:
+                    self.remarks.append(f"{staged.address}: no row says which partitions to replace, so all stay as they are")
                 return tuple(same_partitions(staged.live, added))
             case _:
                 return ()

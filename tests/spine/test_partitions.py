@@ -82,6 +82,15 @@ def test_a_partition_of_which_every_row_is_set_aside_is_not_emptied_in_silence(r
     assert len(readings.quarantined("weather.readings")) == 3
 
 
+def test_a_delivery_without_rows_replaces_nothing_and_says_so(readings: Tried):
+    """A corrected file that is empty cannot name its partition: what was published stays, and the run warns of it."""
+    readings.deliver("weather.readings", "2026-01-01.csv", "day,sensor,value\n")
+    (done,) = readings.run("weather.readings")
+    assert (done.result, len(done.warnings)) == ("published", 1)
+    assert "weather.readings: no row says which partitions to replace" in done.warnings[0]
+    assert values(readings) == [(1, 1), (1, 2), (2, 3), (2, 4)]
+
+
 def test_a_row_that_cannot_be_read_is_replaced_with_its_file(readings: Tried):
     """A source row that could not be parsed is set aside with file and line, and goes when a correction of the file comes."""
     readings.deliver("weather.readings", "2026-01-03.csv", "day,sensor,value\n2026-01-03,0,1\n2026-01-03,one,2\n")
