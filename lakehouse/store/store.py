@@ -12,13 +12,30 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, func, insert, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Engine, Row, and_, delete, func, literal, select, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from lakehouse.address import Address
 from lakehouse.store import rows, tables
 from lakehouse.store.engine import reading, writing
 from lakehouse.store.records import Arrival, Batch, Lease, Pin, Publication, State
+
+
+def _replacing(new: Insert, *key: str) -> Insert:
+    """Insert a row, or replace the one with its key."""
+    return new.on_conflict_do_update(index_elements=key, set_={c.name: new.excluded[c.name] for c in new.table.columns})
+
+
+# made once: putting a statement together takes longer than executing it
+_ADD_PUBLICATION = insert(tables.publications)
+_ADD_STATES = insert(tables.port_states)
+_ADD_LEASE = insert(tables.leases)
+_ADD_REPORT = insert(tables.reports)
+_SAY = insert(tables.outbox)
+_KEEP_CONTRACT = insert(tables.contracts).on_conflict_do_nothing()
+_PUT_BATCH = _replacing(insert(tables.batches), "product", "id")
+_NEXT_ARRIVAL = select(func.coalesce(func.max(tables.arrivals.c.seq), 0) + 1).scalar_subquery()
+_PUT_ARRIVAL = _replacing(insert(tables.arrivals).values(seq=_NEXT_ARRIVAL), "product", "input_port", "name", "digest")
 
 
 class Store:
@@ -91,8 +108,8 @@ class Store:
 
     def record(self, con: Connection, publication: Publication) -> None:
         """Write a publication and its ports' states."""
-        con.execute(insert(tables.publications).values(rows.from_publication(publication)))
-        con.execute(insert(tables.port_states), [rows.from_state(publication.id, s) for s in publication.ports])
+        con.execute(_ADD_PUBLICATION, rows.from_publication(publication))
+        con.execute(_ADD_STATES, [rows.from_state(publication.id, s) for s in publication.ports])
 
     def withdraw(self, con: Connection, publications: Sequence[str]) -> None:
         """Mark publications as withdrawn by a rollback."""
@@ -125,7 +142,7 @@ class Store:
     # contracts
 
     def keep_contract(self, con: Connection, fingerprint: str, address: Address, body: str) -> None:
-        con.execute(upsert(tables.contracts).values(fingerprint=fingerprint, address=str(address), body=body).on_conflict_do_nothing())
+        con.execute(_KEEP_CONTRACT, {"fingerprint": fingerprint, "address": str(address), "body": body})
 
     def contract(self, fingerprint: str) -> str | None:
         """The JSON of a contract that some publication was made under."""
@@ -150,8 +167,7 @@ class Store:
 
     def put_batch(self, con: Connection, batch: Batch) -> None:
         """Insert a batch, or replace what is known of it."""
-        values = rows.from_batch(batch)
-        con.execute(upsert(tables.batches).values(values).on_conflict_do_update(index_elements=["product", "id"], set_=values))
+        con.execute(_PUT_BATCH, rows.from_batch(batch))
 
     def arrivals(self, product: Address, input_port: str, *, names: Sequence[str] = (), digests: Sequence[str] = ()) -> tuple[Arrival, ...]:
         """What is known of files by their names or their content, in the order in which it was last seen."""
@@ -174,10 +190,7 @@ class Store:
             return tuple(Arrival(**row._mapping) for row in found)
 
     def put_arrival(self, con: Connection, product: Address, input_port: str, arrival: Arrival) -> None:
-        following = select(func.coalesce(func.max(tables.arrivals.c.seq), 0) + 1).scalar_subquery()
-        values = {**asdict(arrival), "product": str(product), "input_port": input_port, "seq": following}
-        key = ["product", "input_port", "name", "digest"]
-        con.execute(upsert(tables.arrivals).values(values).on_conflict_do_update(index_elements=key, set_=values))
+        con.execute(_PUT_ARRIVAL, {**asdict(arrival), "product": str(product), "input_port": input_port})
 
     # pins and leases
 
@@ -190,7 +203,7 @@ class Store:
 
     def put_lease(self, con: Connection, lease: Lease) -> None:
         """Write a new lease."""
-        con.execute(insert(tables.leases).values(rows.from_lease(lease)))
+        con.execute(_ADD_LEASE, rows.from_lease(lease))
 
     def renew_lease(self, con: Connection, id: str, expires: datetime) -> None:
         """Move a lease's expiry; one that was ended stays ended."""
@@ -210,11 +223,15 @@ class Store:
     def keep_report(
         self, con: Connection, *, product: Address, run_id: str, batch: str | None, publication: str | None, at: datetime, body: str
     ) -> None:
-        con.execute(
-            insert(tables.reports).values(
-                product=str(product), run_id=run_id, batch=batch, publication=publication, at=rows.millis(at), body=body
-            )
-        )
+        report = {
+            "product": str(product),
+            "run_id": run_id,
+            "batch": batch,
+            "publication": publication,
+            "at": rows.millis(at),
+            "body": body,
+        }
+        con.execute(_ADD_REPORT, report)
 
     def report(self, product: Address, *, publication: str | None = None, batch: str | None = None) -> str | None:
         """The newest gate report, as JSON: of a publication, of a batch, or of the product."""
@@ -230,7 +247,7 @@ class Store:
 
     def say(self, con: Connection, topic: str, key: str, body: object, at: datetime) -> None:
         """Put something to be told into the outbox; it leaves after the transaction, in order, at least once."""
-        con.execute(insert(tables.outbox).values(topic=topic, key=key, body=json.dumps(body), at=rows.millis(at)))
+        con.execute(_SAY, {"topic": topic, "key": key, "body": json.dumps(body), "at": rows.millis(at)})
 
     def waiting(self, topic: str, limit: int = 500) -> tuple[tuple[int, str, str], ...]:
         """Undelivered entries of a topic, oldest first: `(seq, key, body)`."""
