@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyiceberg
 from pyiceberg.exceptions import NoSuchTableError, ValidationError
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile
+from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, Transaction
@@ -28,6 +29,7 @@ from pyiceberg.table.update import (
     _TableMetadataUpdateContext,
     _update_table_metadata_log,
 )
+from pyiceberg.table.update.snapshot import _SnapshotProducer
 from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
@@ -80,7 +82,8 @@ class _Creation(_Cached, CreateTableTransaction):
 class StagedTable:
     """One table's next state in an open transaction that nothing points at. `base` is None for a table that is yet to be.
 
-    `folders` are what was written for it: files of theirs that are not in `added` were needed on the way only.
+    `folders` are what was written for it: files of theirs that are not in `added` were needed on the way only. `manifests` are
+    those of the snapshot that was put last.
     """
 
     address: Address
@@ -89,6 +92,7 @@ class StagedTable:
     added: list[DataFile] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
+    manifests: list[ManifestFile] = field(default_factory=list)
 
     @property
     def metadata(self) -> TableMetadata:
@@ -117,13 +121,24 @@ class StagedTable:
         if not added and not removed:
             return
         update = self.transaction.update_snapshot(snapshot_properties=properties)
-        with update.overwrite() if removed else update.merge_append() as snapshot:
+        with self._heard(update.overwrite() if removed else update.merge_append()) as snapshot:
             for file in added:
                 snapshot.append_data_file(file)
             for file in removed:
                 snapshot.delete_data_file(file)
         self.added += added
         self.removed += removed
+
+    def _heard(self, producer: _SnapshotProducer[Any]) -> _SnapshotProducer[Any]:
+        """The producer, which also says which manifests it lists, so that the list need not be read back."""
+        listed = producer._process_manifests
+
+        def heard(manifests: list[ManifestFile]) -> list[ManifestFile]:
+            self.manifests = listed(manifests)
+            return self.manifests
+
+        producer._process_manifests = heard  # type: ignore[method-assign]
+        return producer
 
     def expire(self, keep: Iterable[int]) -> list[str]:
         """Take all snapshots but `keep` and the current one out of the metadata; give their manifest lists. No file is removed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
 from typing import Any
 
 from cachetools import LRUCache
@@ -47,13 +46,15 @@ class Manifests:
     def __init__(self, io: FileIO) -> None:
         self._io = io
         self._kept: LRUCache[str, _Manifest] = LRUCache(_KEPT_FILES, getsizeof=lambda manifest: len(manifest.files) + 1)
-        self._list = lru_cache(maxsize=_KEPT_LISTS)(self._read_list)
+        self._lists: LRUCache[str, tuple[ManifestFile, ...]] = LRUCache(_KEPT_LISTS)
 
     def fresh(self) -> Manifests:
         """Another reader of the same files, which has read nothing yet."""
         return Manifests(self._io)
 
-    def learn(self, metadata: TableMetadata, added: Sequence[DataFile], removed: Sequence[DataFile]) -> None:
+    def learn(
+        self, metadata: TableMetadata, listed: Sequence[ManifestFile], added: Sequence[DataFile], removed: Sequence[DataFile]
+    ) -> None:
         """Remember which files the new manifests of the current snapshot hold, which this process has just made, instead of reading them.
 
         Those that it kept of the manifests that were replaced can be in one new manifest or in several; then they are read.
@@ -61,6 +62,7 @@ class Manifests:
         snapshot = metadata.current_snapshot()
         if snapshot is None or not (added or removed):
             return
+        self._lists[snapshot.manifest_list] = tuple(listed)
         parent = metadata.snapshot_by_id(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None
         kept = self._kept_of(parent, snapshot, {f.file_path for f in removed})
         for manifest in self.manifests(snapshot.manifest_list):
@@ -83,7 +85,12 @@ class Manifests:
 
     def manifests(self, manifest_list: str | None) -> tuple[ManifestFile, ...]:
         """The manifests of a snapshot; empty before the first."""
-        return self._list(manifest_list) if manifest_list else ()
+        if manifest_list is None:
+            return ()
+        found = self._lists.get(manifest_list)
+        if found is None:
+            found = self._lists[manifest_list] = self._read_list(manifest_list)
+        return found
 
     def reached(self, manifest_lists: Iterable[str | None]) -> set[str]:
         """The manifest lists, their manifests and data files: all that some snapshots lead to. A shared manifest is looked at once."""

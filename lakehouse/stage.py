@@ -147,7 +147,7 @@ class Stage:
         added, removed = self._place(staged, split_rows)
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
-        self.mesh.manifests.learn(staged.table.metadata, added, removed)
+        self.mesh.manifests.learn(staged.table.metadata, staged.table.manifests, added, removed)
         sweep(staged.table, keep=paths(staged.table.added))
         self.ports[port.name] = staged
         return staged

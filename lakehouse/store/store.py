@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, func, literal, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from lakehouse.address import Address
@@ -36,6 +36,22 @@ _KEEP_CONTRACT = insert(tables.contracts).on_conflict_do_nothing()
 _PUT_BATCH = _replacing(insert(tables.batches), "product", "id")
 _NEXT_ARRIVAL = select(func.coalesce(func.max(tables.arrivals.c.seq), 0) + 1).scalar_subquery()
 _PUT_ARRIVAL = _replacing(insert(tables.arrivals).values(seq=_NEXT_ARRIVAL), "product", "input_port", "name", "digest")
+_NEWEST_FIRST = (
+    select(tables.publications).where(tables.publications.c.product == bindparam("product")).order_by(tables.publications.c.seq.desc())
+)
+_CURRENT = _NEWEST_FIRST.limit(1)
+_STATES = (
+    select(tables.port_states)
+    .where(tables.port_states.c.publication.in_(bindparam("publications", expanding=True)))
+    .order_by(tables.port_states.c.publication, tables.port_states.c.address)
+)
+_BATCH = select(tables.batches).where(tables.batches.c.product == bindparam("product"), tables.batches.c.id == bindparam("id"))
+_ARRIVALS = select(tables.arrivals).where(
+    tables.arrivals.c.product == bindparam("product"), tables.arrivals.c.input_port == bindparam("input_port")
+)
+_ARRIVALS_NAMED = _ARRIVALS.where(tables.arrivals.c.name.in_(bindparam("values", expanding=True)))
+_ARRIVALS_WITH = _ARRIVALS.where(tables.arrivals.c.digest.in_(bindparam("values", expanding=True)))
+_END_LEASE = delete(tables.leases).where(tables.leases.c.id == bindparam("lease"))
 
 
 class Store:
@@ -59,22 +75,13 @@ class Store:
             return self.current_in(con, product)
 
     def current_in(self, con: Connection, product: Address) -> Publication | None:
-        newest = (
-            select(tables.publications)
-            .where(tables.publications.c.product == str(product))
-            .order_by(tables.publications.c.seq.desc())
-            .limit(1)
-        )
-        found = con.execute(newest).first()
+        found = con.execute(_CURRENT, {"product": str(product)}).first()
         return self._publication(con, found) if found else None
 
     def publications(self, product: Address, *, limit: int | None = None) -> tuple[Publication, ...]:
         """Newest first."""
         with self.reading() as con:
-            listed = (
-                select(tables.publications).where(tables.publications.c.product == str(product)).order_by(tables.publications.c.seq.desc())
-            )
-            return self._publications(con, con.execute(listed.limit(limit)).all())
+            return self._publications(con, con.execute(_NEWEST_FIRST.limit(limit), {"product": str(product)}).all())
 
     def publication(self, id: str) -> Publication | None:
         with self.reading() as con:
@@ -99,10 +106,9 @@ class Store:
     def _publications(self, con: Connection, found: Sequence[Row[Any]]) -> tuple[Publication, ...]:
         """Publications with their ports' states, asked for by the hundred."""
         states: dict[str, list[Row[Any]]] = {row.id: [] for row in found}
-        ids, of = list(states), tables.port_states
+        ids = list(states)
         for start in range(0, len(ids), 500):
-            mine = of.c.publication.in_(ids[start : start + 500])
-            for state in con.execute(select(of).where(mine).order_by(of.c.publication, of.c.address)):
+            for state in con.execute(_STATES, {"publications": ids[start : start + 500]}):
                 states[state.publication].append(state)
         return tuple(rows.publication(row, states[row.id]) for row in found)
 
@@ -161,8 +167,7 @@ class Store:
 
     def batch(self, product: Address, id: str) -> Batch | None:
         with self.reading() as con:
-            mine = and_(tables.batches.c.product == str(product), tables.batches.c.id == id)
-            found = con.execute(select(tables.batches).where(mine)).first()
+            found = con.execute(_BATCH, {"product": str(product), "id": id}).first()
             return rows.batch(found) if found else None
 
     def put_batch(self, con: Connection, batch: Batch) -> None:
@@ -171,13 +176,12 @@ class Store:
 
     def arrivals(self, product: Address, input_port: str, *, names: Sequence[str] = (), digests: Sequence[str] = ()) -> tuple[Arrival, ...]:
         """What is known of files by their names or their content, in the order in which it was last seen."""
-        of = tables.arrivals.c
+        port = {"product": str(product), "input_port": input_port}
         with self.reading() as con:
             found: list[Row[Any]] = []
-            for column, values in ((of.name, names), (of.digest, digests)):
+            for listed, values in ((_ARRIVALS_NAMED, names), (_ARRIVALS_WITH, digests)):
                 for start in range(0, len(values), 500):
-                    mine = and_(of.product == str(product), of.input_port == input_port, column.in_(values[start : start + 500]))
-                    found += con.execute(select(of.seq, of.name, of.location, of.stamp, of.digest, of.batch).where(mine)).all()
+                    found += con.execute(listed, {**port, "values": values[start : start + 500]}).all()
             in_order = sorted(found, key=lambda row: row.seq)
             return tuple(Arrival(name=r.name, location=r.location, stamp=r.stamp, digest=r.digest, batch=r.batch) for r in in_order)
 
@@ -216,7 +220,7 @@ class Store:
         return tuple(rows.lease(r) for r in con.execute(listed).all())
 
     def end_lease(self, con: Connection, id: str) -> None:
-        con.execute(delete(tables.leases).where(tables.leases.c.id == id))
+        con.execute(_END_LEASE, {"lease": id})
 
     # reports
 
