@@ -22,7 +22,8 @@ from lakehouse.errors import Damaged, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.scan import local_path
-from lakehouse.stage import Stage, StagedPort
+from lakehouse.stage import Stage
+from lakehouse.staged import StagedPort
 from lakehouse.store import Batch, Connection, PortState, Publication
 from lakehouse.store.records import Kind
 from lakehouse.write import sweep

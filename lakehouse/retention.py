@@ -22,7 +22,8 @@ from lakehouse.mesh import Mesh
 from lakehouse.publish import Circumstances, publish, staging
 from lakehouse.quarantine import rows as quarantined
 from lakehouse.scan import paths, scan
-from lakehouse.stage import Stage, StagedPort
+from lakehouse.stage import Stage
+from lakehouse.staged import StagedPort
 from lakehouse.store import Publication
 from lakehouse.types import literal, quote
 from lakehouse.write import split

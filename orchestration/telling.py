@@ -20,7 +20,7 @@ from lakehouse.gate import GateReport, PortReport
 from lakehouse.lineage import Catalog, CodeLocation, InputDataset, NominalTime, OutputDataset, ParentRun, RunRecord, events, fields
 from lakehouse.mesh import Mesh
 from lakehouse.read import contract_of
-from lakehouse.stage import StagedPort
+from lakehouse.staged import StagedPort
 from lakehouse.store import Pin
 
 try:
