@@ -204,7 +204,8 @@ def _split_query(relation: str, table: StagedTable, casts: _Casts, rules: Sequen
     inner = f"(select {', '.join(cast)} from {relation})" if casts.lossy else relation
     columns = [quote(f.name) for f in table.schema.fields] + (["__raw", "__type"] if casts.lossy else [])
     bad = [f"{_bad(rules, noted=casts.lossy)} as __bad"] if (rules or casts.lossy) and not strict else []
-    good = f" where {or_fail(f'({_bad(rules, noted=False)}) = false')}" if rules and strict else ""
+    broken = " or ".join(f"not ({r.predicate})" for r in rules)
+    good = f" where {or_fail(f'({broken}) is not true')}" if rules and strict else ""
     return f"select {', '.join([*columns, *bad, *_partition_columns(table.metadata.spec(), table.schema)])} from {inner}{good}"
 
 
