@@ -10,6 +10,7 @@ import calendar
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from pyiceberg.manifest import DataFile
 
@@ -48,7 +49,7 @@ class Expiry:
 
 
 def expiry(contract: Contract, now: datetime) -> Expiry | None:
-    """What the contract's retention says at `now`; None without one that names an element and a unit of time."""
+    """What the contract's retention says at `now`, whose zone is that of civil dates; None without an element and a unit of time."""
     promise = _promise(contract)
     cutoff = _before(promise, now) if promise else None
     if promise is None or promise.element is None or cutoff is None:
@@ -79,9 +80,10 @@ def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
     current = mesh.store.current(product.address)
     if current is None:
         return None
+    zone = ZoneInfo(mesh.declarations.domains[product.address.domain].timezone)
     with mesh.connection() as connection, staging(Stage(mesh, product, run_id, connection, batch="retention")) as stage:
         for port in product.outputs:
-            due = expiry(port.contract, mesh.now())
+            due = expiry(port.contract, mesh.now().astimezone(zone))
             if due is not None:
                 _take_away(stage, port, due)
         if not any(p.table.changed for p in stage.ports.values()):

@@ -52,6 +52,15 @@ def test_rows_stay_as_long_as_promised(here: Tried, value: float, unit: str, ele
     assert kept(events(here, value, unit, element)) == left
 
 
+def test_a_civil_date_is_as_old_as_it_is_where_its_domain_is(here: Tried):
+    """At one in the morning of UTC it is still the evening before in New York: the day before that is one day old."""
+    events(here, 1, "d", "day")
+    declared = here.root / "domains" / "log" / "domain.yaml"
+    declared.write_text(declared.read_text(encoding="utf-8").replace("timezone: UTC", "timezone: America/New_York"), encoding="utf-8")
+    here.clock.forward(timedelta(hours=13))
+    assert kept(here) == [0, 1, 2, 5]
+
+
 def test_rows_without_a_time_are_not_published_again_every_night(here: Tried):
     """A partition of rows that never age is left alone: upkeep without anything to do publishes nothing."""
     events(here, 1, "y", "day", partitions={"day": "identity"}, write="overwrite_partitions")
