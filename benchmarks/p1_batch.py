@@ -26,7 +26,7 @@ from lakehouse.testing import MeshFolder, Property
 from lakehouse.types import literal, quote
 from orchestration.story import Request, run_product
 
-ROUNDS = 3
+ROUNDS = 5
 PEERS = Path(__file__).resolve().parent.parent / ".peers"
 LINEITEM = Address("tpch", "lineitem")
 KEY = ("l_orderkey", "l_linenumber")
