@@ -233,6 +233,7 @@ def _changed(table: StagedTable, base: Table) -> tuple[TableMetadata, str]:
         requirement.validate(base.metadata)
     changed = table.metadata
     changed.spec().check_compatible(changed.schema())
+    changed.sort_order().check_compatible(changed.schema())
     if changed.last_updated_ms == base.metadata.last_updated_ms:  # no new snapshot, whose time it would be
         changed = changed.model_copy(update={"last_updated_ms": base.metadata.last_updated_ms + 1})
     metadata = _update_table_metadata_log(changed, base.metadata_location, base.metadata.last_updated_ms)

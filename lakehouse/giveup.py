@@ -27,14 +27,7 @@ def give_up(mesh: Mesh, product: Product, port: Address, rows: Sequence[Quaranti
         left, current = still(mesh, port, rows), stage.current
         if left and current:
             stage.give_up(port, [r.id for r in left])
-            facts = Circumstances(
-                kind="discard",
-                at=mesh.now(),
-                code_version=current.code_version,
-                fingerprint=current.fingerprint,
-                inputs=current.inputs,
-                batches=_discarded(mesh, product, port, left),
-            )
+            facts = Circumstances.like(current, "discard", mesh.now(), _discarded(mesh, product, port, left))
             publish(stage, verdict_of_then(mesh, current), facts)
     return len(left)
 

@@ -49,6 +49,18 @@ class Circumstances:
     restores: str | None = None
     withdraws: tuple[Publication, ...] = ()
 
+    @classmethod
+    def like(cls, earlier: Publication, kind: Kind, at: datetime, batches: Sequence[Batch] = ()) -> Circumstances:
+        """Of a publication that computes nothing: code, contract and inputs are those of an earlier one."""
+        return cls(
+            kind=kind,
+            at=at,
+            code_version=earlier.code_version,
+            fingerprint=earlier.fingerprint,
+            inputs=earlier.inputs,
+            batches=batches,
+        )
+
 
 def new_publication_id(at: datetime) -> str:
     """An id that sorts by time: 12 hex digits of milliseconds, 8 of chance."""

@@ -88,14 +88,7 @@ def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
                 _take_away(stage, port, due)
         if not any(p.table.changed for p in stage.ports.values()):
             return None
-        facts = Circumstances(
-            kind="retention",
-            at=mesh.now(),
-            code_version=current.code_version,
-            fingerprint=current.fingerprint,
-            inputs=current.inputs,
-            batches=(),
-        )
+        facts = Circumstances.like(current, "retention", mesh.now())
         return publish(stage, GateReport(ports=(), runner="none"), facts)
 
 

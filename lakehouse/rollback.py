@@ -80,14 +80,6 @@ def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
         again = plan_rollback(mesh, product, plan.target.id)
         for port in product.outputs:
             stage.restore(port, plan.target.port(port.address))
-        facts = Circumstances(
-            kind="rollback",
-            at=mesh.now(),
-            code_version=plan.target.code_version,
-            fingerprint=plan.target.fingerprint,
-            inputs=plan.target.inputs,
-            batches=(*again.batches, *again.restored),
-            restores=plan.target.id,
-            withdraws=again.withdrawn,
-        )
+        back = Circumstances.like(plan.target, "rollback", mesh.now(), (*again.batches, *again.restored))
+        facts = replace(back, restores=plan.target.id, withdraws=again.withdrawn)
         return publish(stage, verdict_of_then(mesh, plan.target), facts)

@@ -78,7 +78,7 @@ class Landed:
         Who delivers clean files does not pay for looking at each fault; after one, `use` is called again with all that can be read.
         """
         if self.faultless is not None:
-            with suppress(_duckdb_error()):
+            with suppress(duckdb_error()):
                 found = use(self.faultless, True)  # noqa: FBT003  what it says stands above
                 self._whole = True
                 return found
@@ -122,7 +122,8 @@ def open_source(port: InputPort, root: Path) -> Source:
     return FilesSource(port, root)
 
 
-def _duckdb_error() -> type[Exception]:
+def duckdb_error() -> type[Exception]:
+    """What the engine raises; imported when it is needed."""
     import duckdb
 
     return duckdb.Error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import Dialect
 from lakehouse.errors import BatchRefused
-from lakehouse.sources import Rejected
+from lakehouse.sources import Rejected, duckdb_error
 from lakehouse.sources.cells import Cell, Formats, cell
 from lakehouse.sources.columns import Matched, match
 from lakehouse.sources.lines import Located, locate, read_header
@@ -42,7 +42,7 @@ class CsvFile:
         query = _query(self)
         try:
             yield from split(cursor.sql(query).to_arrow_reader(BATCH_ROWS), len(self.contract.columns), wrong.note)
-        except _duckdb_error() as error:
+        except duckdb_error() as error:
             raise _unreadable(self.name, error) from None
         aside.rejected.extend(_rejected(self, cursor, wrong))
         aside.extra.update(self.matched.extra)
@@ -142,12 +142,6 @@ def _broken(cursor: duckdb.DuckDBPyConnection) -> dict[int, str]:
 
 def _reason(kind: str, message: str) -> str:
     return f"{kind.lower()}: {message.splitlines()[0]}"
-
-
-def _duckdb_error() -> type[Exception]:
-    import duckdb
-
-    return duckdb.Error
 
 
 def _unreadable(name: str, error: Exception) -> BatchRefused:
