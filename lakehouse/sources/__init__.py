@@ -64,10 +64,11 @@ class Landed:
 
     It streams, reads on a cursor of its own (so the connection stays free to write), and may be read again.
     Delivered rows = rows of `relation` + `rejected()`. `faultless` is the same for deliveries that have no fault: quicker, and
-    it fails at the first one.
+    it fails at the first one. `size` is what was delivered, in bytes.
     """
 
     relation: str
+    size: int
     _reader: Reader
     faultless: str | None = None
     _whole: bool = field(default=False, init=False)
@@ -107,7 +108,7 @@ class Source(Protocol):
         ...
 
     def digest(self, delivery: Delivery) -> str:
-        """sha256 hex of the content."""
+        """BLAKE3 hex of the content."""
         ...
 
     def open(self, connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery]) -> Landed:

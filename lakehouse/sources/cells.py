@@ -1,4 +1,4 @@
-"""How a text becomes a value of the contract's type, exactly or not at all: the SQL that CSV cells and JSON scalars share.
+"""How a text becomes a value of the contract's type, exactly or not at all: the SQL of CSV cells and of texts in Parquet.
 
 DuckDB's own casts bend values silently: `517.6` becomes 518, `1.239` becomes 1.24, the offset of `10:00-05:00` is dropped,
 `infinity` is a date. So every text is cast here, and a text whose value the cast has changed is wrong. Next: `csv.py`.
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from lakehouse.types import ColumnType, Decimal, Primitive, literal
 
-_DATE = r"\s*\d{4}-\d{1,2}-\d{1,2}\s*"
+_DATE = r"\s*0*\d{4}([-/ \\]\d{1,2}){2}\s*"
+_FIRST_DAY, _LAST_DAY = "DATE '1000-01-01'", "DATE '9999-12-31'"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6}0*)?)?"  # a cast would drop what is finer than a microsecond
 _WHOLE = r"\s*[+-]?[0-9]+\s*"
+_DIGITS = 15  # what a double tells apart
 _PATTERNS = {
     "int": _WHOLE,
     "long": _WHOLE,
@@ -36,12 +38,21 @@ class Formats:
 class Cell:
     """The SQL of one value. `value` is the typed expression; `right` and `wrong` are conditions on it.
 
-    `right` is quick and true for what is written as DuckDB writes it, and for nulls; `wrong` is exact and slow.
+    `right` is quick and true for what is written as usual, and for nulls; `wrong` is exact and slow, and not true with `right`.
     """
 
     value: str
     right: str
     wrong: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """The SQL of a value that is written as usual: `read` makes something of the text, and `value` of that, where `right` holds."""
+
+    read: str
+    value: str
+    right: str
 
 
 def cell(text: str, kind: ColumnType, formats: Formats, *, alias: str = "") -> Cell:
@@ -51,7 +62,20 @@ def cell(text: str, kind: ColumnType, formats: Formats, *, alias: str = "") -> C
     value, pattern = _value(text, kind, formats), _pattern(kind, formats)
     known = alias or f"({value})"
     wrong = f"({text} IS NOT NULL AND ({known} IS NULL OR {_bent(text, known, kind, pattern)}))"
-    return Cell(value=value, right=_right(text, known, kind, pattern), wrong=wrong)
+    return Cell(value=value, right=f"({_right(text, known, kind, pattern)} OR {text} IS NULL)", wrong=wrong)
+
+
+def usual(text: str, kind: ColumnType, formats: Formats, *, alias: str) -> Usual:
+    """The same for a file without faults; `value` and `right` call by `alias` what was read.
+
+    A decimal is read as a double where that tells all its digits apart, and is not written out again to be compared.
+    """
+    if isinstance(kind, Decimal) and kind.precision <= _DIGITS and formats.decimal == ".":
+        value = f"try_cast({alias} AS {kind.duckdb})"
+        right = f"({_same_number(text, alias, value)} OR {_right(text, value, kind, None)} OR {text} IS NULL)"
+        return Usual(read=_double(text), value=value, right=right)
+    known = cell(text, kind, formats, alias=alias)
+    return Usual(read=known.value, value=alias, right=known.right)
 
 
 def _value(text: str, kind: ColumnType, formats: Formats) -> str:
@@ -63,15 +87,32 @@ def _value(text: str, kind: ColumnType, formats: Formats) -> str:
 
 
 def _right(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
-    if isinstance(kind, Decimal):
-        same = f"starts_with({value}::VARCHAR, {text})"  # 17 and 17.5 are the beginnings of 17.00 and 17.50
-    elif not _dated(kind):
-        same = f"{value}::VARCHAR = {text}" if pattern else f"nullif({value} IS NOT NULL, false)"
-    elif pattern:
-        same = f"isfinite({value}) AND ({value}::VARCHAR = {text}{_or_iso(text, value, kind)})"
-    else:
-        same = "NULL"  # a declared format reads 'infinity' as a day in 1900: each text is looked at
-    return f"coalesce({same}, {text} IS NULL)"
+    if not pattern and _dated(kind):
+        return "false"  # a declared format reads 'infinity' as a day in 1900: each text is looked at
+    match kind:
+        case Decimal():
+            return f"starts_with({value}::VARCHAR, {text})"  # 17 and 17.5 are the beginnings of 17.00 and 17.50
+        case Primitive("date"):
+            # ten characters, the first a digit, are four for the year and two for each of the others: no time was dropped
+            return f"{value} BETWEEN {_FIRST_DAY} AND {_LAST_DAY} AND strlen({text}) = 10 AND {text} BETWEEN '0' AND ':'"
+        case Primitive("timestamp" | "timestamptz"):
+            return f"isfinite({value}) AND ({value}::VARCHAR = {text}{_or_iso(text, value, kind)})"
+        case _:
+            return f"{value}::VARCHAR = {text}" if pattern else f"{value} IS NOT NULL"
+
+
+def _double(text: str) -> str:
+    return f"try_cast({text} AS DOUBLE)"
+
+
+def _same_number(text: str, double: str, value: str) -> str:
+    """Whether a text is exactly its value: two numbers of up to 15 digits are the same if their doubles are.
+
+    Of 16 characters at least one is no digit: a decimal of 15 digits has no room for 16, and what is written otherwise has an `e`
+    or a `_`. What is too small for a double is zero there: the shortest such text is `1e-324`.
+    """
+    same = f"{value}::DOUBLE = {double}"
+    return f"(strlen({text}) <= {_DIGITS + 1} AND {double} <> 0 AND {same} OR strlen({text}) < 6 AND {same})"
 
 
 def _or_iso(text: str, value: str, kind: ColumnType) -> str:
@@ -87,7 +128,8 @@ def _bent(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
     """Whether the cast gave another value than the text says."""
     special = f"lower(trim({text})) IN ('infinity', '-infinity', 'epoch') OR NOT isfinite({value}) OR " if _dated(kind) else ""
     shape = f"NOT regexp_full_match({text}, {literal(pattern)})" if pattern else "false"
-    return f"{special}{shape}"
+    other = f" AND {_same_number(text, _double(text), value)} IS NOT TRUE" if isinstance(kind, Decimal) else ""
+    return f"{special}{shape}{other}"
 
 
 def _cast(source: str, kind: ColumnType) -> str:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.declare.contract import Contract
+from lakehouse.declare.contract import Column, Contract
 from lakehouse.declare.product import Dialect
 from lakehouse.errors import BatchRefused
 from lakehouse.sources import Rejected, duckdb_error
-from lakehouse.sources.cells import Cell, Formats, cell
+from lakehouse.sources.cells import Formats, cell, usual
 from lakehouse.sources.columns import Matched, match
 from lakehouse.sources.lines import Located, locate, read_header
 from lakehouse.sources.rows import BATCH_ROWS, WRONG, Aside, all_right, not_readable, split, wrong_column
@@ -78,29 +78,35 @@ def clean_rows(file: CsvFile, counter: str, rejects: str) -> str:
 
 def faultless_rows(file: CsvFile) -> str:
     """A query of the rows of a file in which every value is written as usual; it fails at the first that is not."""
-    cells = _cells(file)
-    return f"SELECT {_values(file)} FROM {_cast(file, cells, 'store_rejects = false')} WHERE {or_fail(all_right(cells))}"
+    cells = [usual(text, column.type, _formats(file), alias=alias) for text, column, alias in _columns(file)]
+    rows = _read(file, [c.read for c in cells], "store_rejects = false")
+    return f"SELECT {_named(file, [c.value for c in cells])} FROM {rows} WHERE {or_fail(all_right(cells))}"
 
 
 def _query(file: CsvFile, options: str = "") -> str:
-    cells = _cells(file)
-    return f"SELECT {_values(file)}, {wrong_column(cells)} FROM {_cast(file, cells, 'store_rejects = true' + options)}"
+    cells = [cell(text, column.type, _formats(file), alias=alias) for text, column, alias in _columns(file)]
+    rows = _read(file, [c.value for c in cells], "store_rejects = true" + options)
+    return f"SELECT {_named(file, [alias for _, _, alias in _columns(file)])}, {wrong_column(cells)} FROM {rows}"
 
 
-def _values(file: CsvFile) -> str:
-    return ", ".join(f"v{n} AS {quote(column.name)}" for n, column in enumerate(file.contract.columns))
-
-
-def _cast(file: CsvFile, cells: Sequence[Cell], options: str) -> str:
-    """Cast in a query of its own, so that the conditions on a value do not cast again."""
-    casts = ", ".join(f"{c.value} AS v{n}" for n, c in enumerate(cells))
-    return f"(SELECT *, {casts} FROM {_table(file, options)})"
-
-
-def _cells(file: CsvFile) -> Sequence[Cell]:
-    formats = Formats(date=file.dialect.date_format, timestamp=file.dialect.timestamp_format, decimal=file.dialect.decimal)
+def _columns(file: CsvFile) -> Iterator[tuple[str, Column, str]]:
+    """The contract's columns, between the text that each one is in the file and the name of what is read from it."""
     pairs = zip(file.matched.positions, file.contract.columns, strict=True)
-    return [cell(f"c{position}", column.type, formats, alias=f"v{n}") for n, (position, column) in enumerate(pairs)]
+    return ((f"c{position}", column, f"v{n}") for n, (position, column) in enumerate(pairs))
+
+
+def _formats(file: CsvFile) -> Formats:
+    return Formats(date=file.dialect.date_format, timestamp=file.dialect.timestamp_format, decimal=file.dialect.decimal)
+
+
+def _named(file: CsvFile, values: Sequence[str]) -> str:
+    return ", ".join(f"{value} AS {quote(column.name)}" for value, column in zip(values, file.contract.columns, strict=True))
+
+
+def _read(file: CsvFile, values: Sequence[str], options: str) -> str:
+    """Read in a query of its own, so that the conditions on a value do not read it again."""
+    read = ", ".join(f"{value} AS v{n}" for n, value in enumerate(values))
+    return f"(SELECT *, {read} FROM {_table(file, options)})"
 
 
 def _table(file: CsvFile, options: str) -> str:

@@ -5,12 +5,13 @@ A path is a file, a folder (its files of the format, not deeper) or a glob. Next
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from blake3 import blake3
 
 from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import FileSource, InputPort
@@ -44,8 +45,8 @@ class FilesSource:
         return arrivals(self._source, self._root, self._delivery)
 
     def digest(self, delivery: Delivery) -> str:
-        """sha256 of the file's bytes as they lie there."""
-        digest = hashlib.sha256()
+        """BLAKE3 of the file's bytes as they lie there: as safe as sha256, and a third of the time (ADR 0013)."""
+        digest = blake3()
         with binary(delivery) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
@@ -56,14 +57,15 @@ class FilesSource:
         scratch = Scratch()
         files = self._files(connection, deliveries, scratch)
         rows = Rows(connection, self._expected, files, scratch)
+        size = sum(d.size for d in deliveries)
         texts = [f for f in files if isinstance(f, CsvFile)]
         if texts:
             direct = Direct(connection, self._expected, texts, rows)
-            return Landed(relation=direct.relation, faultless=direct.faultless, _reader=direct)
+            return Landed(relation=direct.relation, size=size, faultless=direct.faultless, _reader=direct)
         view = f"landed_{uuid4().hex}"
         connection.register(view, rows)
         columns = ", ".join(f"{quote(c.name)}::{c.type.duckdb} AS {quote(c.name)}" for c in self._expected.columns)
-        return Landed(relation=f"(SELECT {columns} FROM {view})", _reader=rows)
+        return Landed(relation=f"(SELECT {columns} FROM {view})", size=size, _reader=rows)
 
     def _files(self, connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery], scratch: Scratch) -> list[ReadFile]:
         # Each file gets a folder of its own: two deliveries may have the same file name.

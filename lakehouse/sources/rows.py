@@ -15,7 +15,7 @@ from lakehouse.declare.contract import Contract
 from lakehouse.errors import MeshError
 from lakehouse.scratch import Scratch
 from lakehouse.sources import Rejected
-from lakehouse.sources.cells import Cell
+from lakehouse.sources.cells import Cell, Usual
 from lakehouse.types import ColumnType, quote
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def wrong_column(cells: Sequence[Cell]) -> str:
     return f"(CASE WHEN {all_right(cells)} THEN 0{cases} ELSE 0 END)::INTEGER AS {WRONG}"
 
 
-def all_right(cells: Sequence[Cell]) -> str:
+def all_right(cells: Sequence[Cell | Usual]) -> str:
     """The SQL condition that every cell is written as usual."""
     return " AND ".join(c.right for c in cells if c.right != "true") or "true"
 

@@ -106,7 +106,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A file as it was when it arrived: `stamp` tells cheaply, `digest` (sha256) surely whether it is still the same."""
+    """A file as it was when it arrived: `stamp` tells cheaply, `digest` (BLAKE3) surely whether it is still the same."""
 
     name: str
     location: str

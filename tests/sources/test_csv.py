@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 from datetime import UTC, date, datetime
+from decimal import Context
 from decimal import Decimal as Number
 from typing import Any
 
@@ -42,15 +43,23 @@ def one(landing, kind: ColumnType | str, texts: list[str], dialect: Dialect | No
         ("long", {"9223372036854775807": 2**63 - 1}, ["9223372036854775808", "1.5"]),
         (
             Decimal(10, 2),
-            {"1.5": Number("1.50"), "-1.25": Number("-1.25"), ".5": Number("0.50"), "1.500": Number("1.50"), "7": Number(7)},
-            ["1.239", "1e2", "123456789.1", "1_0.5", "."],
+            {
+                "1.5": Number("1.50"),
+                "-1.25": Number("-1.25"),
+                ".5": Number("0.50"),
+                "1.500": Number("1.50"),
+                "7": Number(7),
+                "1e2": Number(100),
+            },
+            ["1.239", "1e-3", "123456789.1", "1e-999", "0.000000000000000000001", "17.00000000000000000001", ".", "nan", "0x10"],
         ),
+        (Decimal(18, 4), {"12345678901234.5678": Number("12345678901234.5678"), "0.0000": Number(0)}, ["1.00001", "123456789012345"]),
         ("double", {"1.5": 1.5, "1e3": 1000.0}, ["1,5", "x"]),
         ("boolean", {"true": True, "FALSE": False, "1": True, "no": False}, ["2", "maybe"]),
         (
             "date",
-            {"2013-01-02": date(2013, 1, 2), "2013-1-2": date(2013, 1, 2)},
-            ["2013-02-30", "2013-01-02 10:00", "02.01.2013", "infinity", "epoch", "20130102"],
+            {text: date(2013, 1, 2) for text in ("2013-01-02", "2013-1-2", "2013/01/02", " 2013-1-2 ")},
+            ["2013-02-30", "2013-01-02 10:00", "02.01.2013", "infinity", "epoch", "  epoch   ", "20130102", "20133-1-02", "-013-01-02"],
         ),
         (
             "timestamp",
@@ -338,6 +347,24 @@ def test_rejected_without_reading(landing) -> None:
     landed = source.open(landing.connection, source.deliveries())
     landing.connection.execute(f"SELECT * FROM {landed.relation} LIMIT 1").fetchall()
     assert [r.line for r in landed.rejected()] == [1003]
+
+
+DIGITS = st.text("0123456789", max_size=20)
+DECIMALS = st.builds("{}{}.{}{}".format, st.sampled_from(["", "-", "+"]), DIGITS, DIGITS, st.sampled_from(["", "", "e1", "E-2", "e-400"]))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(DECIMALS, st.decimals(-(10**13), 10**13, places=2).map(str)), min_size=1, max_size=30))
+def test_decimals_are_exact(landing, texts: list[str]) -> None:
+    """A decimal is the one that Python reads, with one file for all texts and with one for each; others are rejected."""
+    texts = [text for text in texts if any(c.isdigit() for c in text.lower().partition("e")[0])]
+    together = one(landing, Decimal(15, 2), texts)
+    alone = [one(landing, Decimal(15, 2), [text])[0] for text in texts[:3]]
+    assert together[:3] == alone
+    for text, value in zip(texts, together, strict=True):
+        said = Number(text)
+        fits = abs(said) < 10**13 and said == said.quantize(Number("0.01"), context=Context(prec=500))
+        assert value == said if value is not ... else not fits or "e" in text.lower(), text
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
