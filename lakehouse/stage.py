@@ -29,7 +29,7 @@ from lakehouse.staged import StagedPort
 from lakehouse.store import PortState, Publication
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, merge
-from lakehouse.write import Split, partition_value, same_partitions, split, sweep
+from lakehouse.write import IN_ORDER, Split, partition_value, same_partitions, split, sweep
 
 
 class Stage:
@@ -69,7 +69,11 @@ class Stage:
         """
         staged = self._open(port, mode or port.write)
         how = partial(split, self.connection, table=staged.table, rules=staged.row_rules, run_id=self.run_id, port=str(port.address))
-        split_rows = landed.read(lambda rows, strict: how(rows, exact=True, strict=strict)) if landed else how(relation)
+        if landed:
+            in_order = landed.size <= IN_ORDER
+            split_rows = landed.read(lambda rows, strict: how(rows, exact=True, strict=strict, in_order=in_order))
+        else:
+            split_rows = how(relation)
         self.mesh.faults.at("k1")
         self._set_aside(staged, split_rows, rejected())
         added, removed = self._place(staged, split_rows)

@@ -27,6 +27,8 @@ from lakehouse.schema import duckdb_type
 from lakehouse.types import literal, or_fail, quote
 
 FILE_SIZE = "128MB"
+IN_ORDER = 1 << 30
+"""Deliveries of up to so many bytes become one file, in which their rows keep their order; the engine cuts files by thread."""
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
 _INEXACT = {"FLOAT", "DOUBLE", "DECIMAL", "HUGEINT", "UBIGINT"}
 _INSTANTS = {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"}
@@ -63,12 +65,14 @@ def split(
     port: str,
     exact: bool = False,
     strict: bool = False,
+    in_order: bool = False,
 ) -> Split:
     """Write `relation` (a table expression) into the table's folder, rows that break a rule apart from the rest.
 
     Raises TransformFailed when the relation's columns are not the table's. `exact` says that its types are known to be the
     table's: then the engine is not asked for them, which would plan the reading once more. `strict` gives up with the engine's
-    error at the first row that breaks a rule: parting good rows from bad costs more than writing them.
+    error at the first row that breaks a rule: parting good rows from bad costs more than writing them. `in_order` keeps the rows
+    in the order of the relation, in one file, where they need not be parted.
     """
     folder = run_folder(table, run_id)
     table.folders.append(folder)
@@ -78,8 +82,10 @@ def split(
     partitions = ["__bad"] * parted + [f"__p{i}" for i, _ in enumerate(table.metadata.spec().fields)]
     by = f", PARTITION_BY ({', '.join(partitions)}), WRITE_PARTITION_COLUMNS false" if partitions else ""
     folder.mkdir(parents=True, exist_ok=True)
-    options = f"FORMAT parquet, COMPRESSION zstd, FILE_SIZE_BYTES '{FILE_SIZE}', FIELD_IDS {field_ids(table.schema)}{by}"
-    connection.execute(f"COPY ({query}) TO {literal(str(folder))} ({options})")
+    whole = in_order and not partitions
+    cut = "" if whole else f", FILE_SIZE_BYTES '{FILE_SIZE}'"
+    options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, FIELD_IDS {field_ids(table.schema)}{cut}{by}"
+    connection.execute(f"COPY ({query}) TO {literal(str(folder / 'data_0.parquet' if whole else folder))} ({options})")
     return _collect(folder, table, noted=casts.lossy)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE_ROWS = 5
+MANY_ROWS = 100_000
 _SCOPE = '"rows_in_scope"'
 
 
@@ -132,11 +133,22 @@ def _given(check: Check) -> str:
     return " and ".join(f"r.{quote(name)} is not null" for name in check.rule.columns)
 
 
-def _grouped(check: Check) -> str:
+def _grouped(check: Check, *, only_if: str = "true") -> str:
     keys = ", ".join(f"r.{quote(name)}" for name in check.rule.columns)
-    return (
-        f"select {keys}, count(*) as {quote(_unused(check.rule.columns))} from {check.relation} as r where {_given(check)} group by {keys}"
-    )
+    count = f"count(*) as {quote(_unused(check.rule.columns))}"
+    return f"select {keys}, {count} from {check.relation} as r where {_given(check)} and {only_if} group by {keys}"
+
+
+def _unsorted(check: Check) -> str:
+    """Whether a key is not greater than the one before it: keys that only rise are unique, and need not be grouped to see it.
+
+    One look over the rows, ended by the first such key; for few rows it would cost more to plan than it saves.
+    """
+    if check.total is None or check.total < MANY_ROWS:
+        return "true"
+    key = ", ".join(f"r.{quote(name)}" for name in check.rule.columns)
+    pairs = f"select k, lag(k) over () as before from (select row({key}) as k from {check.relation} as r where {_given(check)})"
+    return f"exists (from ({pairs}) where k <= before)"
 
 
 def _unused(columns: tuple[str, ...]) -> str:
@@ -152,7 +164,7 @@ def _duplicates(check: Check) -> str:
     """How many rows repeat a key: all of a key's rows but the first, which may stand among the others."""
     repeated = f"coalesce(sum({quote(_unused(check.rule.columns))} - 1), 0)"
     if check.others is None:
-        return f"select {repeated} from ({_grouped(check)})"
+        return f"select {repeated} from ({_grouped(check, only_if=_unsorted(check))})"
     return (
         f"with k as ({_grouped(check)}) "
         f"select (select {repeated} from k) + (select count(*) from k semi join {check.others} as o on {_matching(check)})"

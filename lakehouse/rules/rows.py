@@ -6,7 +6,7 @@ Every predicate is NULL for a NULL value, and NULL passes: only `required` asks 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lakehouse.declare.contract import Column, Contract, Options, Place, QualityRule
 from lakehouse.rules.literals import number, typed
@@ -16,6 +16,7 @@ from lakehouse.types import ColumnType, ListOf, MapOf, Primitive, StructOf, lite
 
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUERY = re.compile(r"\bselect\b|\(\s*(?:from|table|with|pivot|unpivot|show|describe|summarize)\b", re.IGNORECASE)
+_FEW, _MANY = 5, 50
 Clause = tuple[str, str, str]
 """Kind, predicate, description: what a column's declaration says about a value."""
 
@@ -81,11 +82,18 @@ def _clauses(column: Column) -> Iterator[Clause]:
         yield "finite", finite, "is neither NaN nor infinite" if is_floating(column) else "holds neither NaN nor infinity"
     values = [value for value in column.enum if value is not None]
     if values:
-        yield "enum", f"{name} in ({', '.join(typed(v, column.type) for v in values)})", f"is one of {', '.join(map(str, values))}"
+        yield "enum", _one_of(name, [typed(v, column.type) for v in values]), f"is one of {', '.join(map(str, values))}"
     yield from _ranges(column)
     yield from _multiples(column)
     yield from _texts(column)
     yield from _items(column)
+
+
+def _one_of(value: str, literals: Sequence[str]) -> str:
+    """DuckDB makes a join of an `in` with more than a few values, which pays for long lists only and loses the order of the rows."""
+    if not _FEW < len(literals) < _MANY:
+        return f"{value} in ({', '.join(literals)})"
+    return f"case {value} {' '.join(f'when {one} then true' for one in literals)} else {value} is null and null end"
 
 
 def _finite(value: str, kind: ColumnType, depth: int = 0) -> str | None:

@@ -37,6 +37,8 @@ def broken(of: Column, value: str, quality: tuple[QualityRule, ...] = ()) -> lis
     [
         (column(LONG, required=True), "1", "null", "c_required"),
         (column(STRING, enum=("AA", "O'B")), "'O''B'", "'X'", "c_enum"),
+        (column(STRING, enum=tuple("abcdefgh")), "'h'", "'i'", "c_enum"),
+        (column(LONG, enum=tuple(range(60))), "59", "60", "c_enum"),
         (column(Primitive("boolean"), enum=(True,)), "true", "false", "c_enum"),
         (column(LONG, minimum=1), "1", "0", "c_minimum"),
         (column(LONG, maximum=0.5), "0", "1", "c_maximum"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lakehouse import checks
 from lakehouse.address import Address
+from lakehouse.checks import queries
 from lakehouse.declare.contract import Operator
 from lakehouse.errors import Severity
 from lakehouse.gate import Check, RuleResult, Runner
@@ -90,6 +91,27 @@ def test_duplicates_among_others(runner: Runner, connection: duckdb.DuckDBPyConn
     others = "(select * from (values (2, 1), (1, 2), (null, 1)) as o(a, b))"
     found = only(runner, connection, rule(metric="duplicateValues", columns=("a", "b"), scope="port"), batch, others)
     assert (found.failing, found.total, found.sample) == (2, 5, ({"a": 1, "b": 1}, {"a": 2, "b": 1}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "failing"),
+    [
+        ("select i // 2 as a, i % 2 as b from range(1000) as t(i)", 0),
+        ("select -i as a, i as b from range(1000) as t(i)", 0),
+        ("select i as a, 1 as b from range(1000) as t(i) union all select 999, 1", 1),
+        ("select i as a, 1 as b from range(1000) as t(i) union all select 0, 1 union all select 0, 2", 1),
+        ("select case when i % 3 > 0 then i end as a, i as b from range(1000) as t(i) union all select null, 1", 0),
+        ("select 7 as a, 7 as b from range(1000)", 999),
+    ],
+)
+def test_duplicates_of_many_rows(
+    runner: Runner, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, rows: str, failing: int
+) -> None:
+    """Rows in the order of their key are judged without being grouped, with the same verdict; so are those in any other order."""
+    monkeypatch.setattr(queries, "MANY_ROWS", 1)
+    check = Check(rule=rule(metric="duplicateValues", columns=("a", "b")), relation=f"({rows})", total=1000)
+    (found,) = runner.run(connection, [check])
+    assert (found.outcome, found.failing) == ("failed" if failing else "passed", failing)
 
 
 def test_foreign_keys(runner: Runner, connection: duckdb.DuckDBPyConnection) -> None:
