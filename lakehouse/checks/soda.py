@@ -24,9 +24,15 @@ from lakehouse.settings import telemetry_off
 
 telemetry_off()
 with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # soda-core warns about its own classes
+    from soda_core.common.data_source_results import QueryResult
     from soda_core.common.yaml import ContractYamlSource, FileType, YamlObject
     from soda_core.contracts.contract_verification import CheckOutcome, CheckResult, ContractVerificationSession
-    from soda_duckdb.common.data_sources.duckdb_data_source import DuckDBDataSourceImpl
+    from soda_core.contracts.impl.contract_verification_impl import ContractImpl
+    from soda_duckdb.common.data_sources.duckdb_data_source import (
+        DuckDBDataSourceConnection,
+        DuckDBDataSourceConnectionWrapper,
+        DuckDBDataSourceImpl,
+    )
 
 _LOGGER = logging.getLogger("soda")
 _SOURCE = "gate"
@@ -75,10 +81,9 @@ def _verified(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) ->
     """Soda's results by rule. Each run has its own data source: soda keeps state between the scans of one (soda-core#2145)."""
     # soda counts the rows of a contract's dataset before anything else, so it is given one that costs nothing.
     connection.execute(f"create view if not exists {_DATASET} as select 1 as one")
-    session = ContractVerificationSession.execute(
-        contract_yaml_sources=[_Compiled(checks)],
-        data_source_impls=[DuckDBDataSourceImpl.from_existing_cursor(connection, name=_SOURCE)],
-    )
+    source = DuckDBDataSourceImpl.from_existing_cursor(connection, name=_SOURCE)
+    source.data_source_connection = _Connection(_SOURCE, {}, DuckDBDataSourceConnectionWrapper(connection))
+    session = ContractVerificationSession.execute(contract_yaml_sources=[_Compiled(checks)], data_source_impls=[source])
     return {found.check.qualifier: found for verified in session.contract_verification_results for found in verified.check_results}
 
 
@@ -93,7 +98,25 @@ class _Compiled(ContractYamlSource, file_type=FileType.CONTRACT):  # type: ignor
 
     def parse(self) -> YamlObject:
         compiled = [CommentedMap(compiled_check(check)) for check in self._checks]
-        return YamlObject(self, CommentedMap(dataset=f"{_SOURCE}/main/{_DATASET}", columns=[], checks=compiled))
+        return YamlObject(self, CommentedMap(kind=_Gate.kind, dataset=f"{_SOURCE}/main/{_DATASET}", columns=[], checks=compiled))
+
+
+class _Gate(ContractImpl):  # type: ignore[misc]
+    """A contract whose results are not drawn as tables for the log."""
+
+    kind = "gate"
+
+    def build_log_summary(self, soda_qualified_dataset_name: str, check_results: Sequence[CheckResult]) -> list[str]:
+        return []
+
+
+class _Connection(DuckDBDataSourceConnection):  # type: ignore[misc]
+    """A connection whose rows are not drawn as tables for the log."""
+
+    def execute_query(self, sql: str, log_query: bool = True) -> QueryResult:  # noqa: FBT001, FBT002  soda's signature
+        cursor = self.connection.cursor()
+        cursor.execute(sql)
+        return QueryResult(rows=cursor.fetchall(), columns=cursor.description)
 
 
 class _Untold(CommentedMap):
