@@ -48,9 +48,7 @@ def unreachable(mesh: Mesh, product: Address) -> Iterator[Path]:
 
 def folders(mesh: Mesh, product: Address) -> list[Path]:
     """Where the files of a product's tables lie, also of ports that were staged but never published."""
-    ports = mesh.declarations.products[product].outputs
-    names = [a for o in ports for a in (o.address, o.address.quarantine)]
-    tables = {a: load(mesh.catalog, a) for a in names}
+    tables = {a: load(mesh.catalog, a) for a in _tables(mesh, product)}
     found = [Path(local_path(t.location())) if t else mesh.settings.warehouse / a.domain / a.port for a, t in tables.items()]
     return [f for f in found if f.is_dir()]
 
@@ -58,18 +56,21 @@ def folders(mesh: Mesh, product: Address) -> list[Path]:
 def reachable(mesh: Mesh, product: Address) -> set[str]:
     """Every file that somebody may still read: addresses."""
     staged = {f for batch in mesh.store.batches(product) for files in (batch.staged or {}).values() for f in files}
-    return _of_tables(mesh, product) | _of_publications(mesh, mesh.store.unexpired(product)) | staged
-
-
-def _of_tables(mesh: Mesh, product: Address) -> set[str]:
-    ports = mesh.declarations.products[product].outputs
-    there = [t for o in ports for a in (o.address, o.address.quarantine) if (t := load(mesh.catalog, a))]
+    there = [t for a in _tables(mesh, product) if (t := load(mesh.catalog, a))]
     metadata = {f for t in there for f in (t.metadata_location, *(entry.metadata_file for entry in t.metadata.metadata_log))}
-    return metadata | mesh.manifests.reached(s.manifest_list for t in there for s in t.metadata.snapshots)
+    return metadata | mesh.manifests.reached(_live_lists(mesh, product)) | staged
 
 
-def _of_publications(mesh: Mesh, publications: Iterable[Publication]) -> set[str]:
-    return mesh.manifests.reached(_lists(publications))
+def _tables(mesh: Mesh, product: Address) -> list[Address]:
+    """A product's tables, whether they are there yet or not: its ports and their quarantines."""
+    return [a for o in mesh.declarations.products[product].outputs for a in (o.address, o.address.quarantine)]
+
+
+def _live_lists(mesh: Mesh, product: Address) -> list[str]:
+    """The manifest lists of the tables' snapshots and of unexpired publications."""
+    there = [t for a in _tables(mesh, product) if (t := load(mesh.catalog, a))]
+    listed = [s.manifest_list for t in there for s in t.metadata.snapshots]
+    return [*listed, *_lists(mesh.store.unexpired(product))]
 
 
 def _lists(publications: Iterable[Publication]) -> list[str]:
@@ -88,8 +89,7 @@ def expire(mesh: Mesh, product: Address) -> tuple[str, ...]:
 
 def remove_only_reached_by(mesh: Mesh, product: Address, manifest_lists: Sequence[str]) -> None:
     """Remove what only these manifest lists lead to: a table may list a snapshot after its publication has gone, or the other way round."""
-    live = _of_tables(mesh, product) | _of_publications(mesh, mesh.store.unexpired(product))
-    for address in mesh.manifests.reached(manifest_lists) - live:
+    for address in mesh.manifests.reached_only(manifest_lists, _live_lists(mesh, product)):
         Path(local_path(address)).unlink(missing_ok=True)
 
 

@@ -38,10 +38,11 @@ from lakehouse.errors import Damaged, PublishConflict, Unavailable
 from lakehouse.store.engine import writing
 
 PROVEN = "0.12."
+MANIFEST_SIZE = 65_536
 PROPERTIES = {
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "50",
-    "commit.manifest.target-size-bytes": "65536",
+    "commit.manifest.target-size-bytes": str(MANIFEST_SIZE),
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "5",
     "write.parquet.compression-codec": "zstd",
@@ -130,11 +131,14 @@ class StagedTable:
         self.removed += removed
 
     def _heard(self, producer: _SnapshotProducer[Any]) -> _SnapshotProducer[Any]:
-        """The producer, which also says which manifests it lists, so that the list need not be read back."""
+        """The producer, which also says which manifests it lists, so that the list need not be read back.
+
+        It is asked to merge manifests only when there is one to be made: it would hand each of a large table's to a thread to see that.
+        """
         listed = producer._process_manifests
 
         def heard(manifests: list[ManifestFile]) -> list[ManifestFile]:
-            self.manifests = listed(manifests)
+            self.manifests = listed(manifests) if _fill_one(manifests) else manifests
             return self.manifests
 
         producer._process_manifests = heard  # type: ignore[method-assign]
@@ -147,6 +151,11 @@ class StagedTable:
         if gone:
             self.transaction._stage((RemoveSnapshotsUpdate.model_validate({"snapshot-ids": [s.snapshot_id for s in gone]}),))
         return [s.manifest_list for s in gone]
+
+
+def _fill_one(manifests: Sequence[ManifestFile]) -> bool:
+    """Whether the small manifests are together as large as one is to be."""
+    return sum(m.manifest_length for m in manifests if m.manifest_length < MANIFEST_SIZE // 2) > MANIFEST_SIZE
 
 
 @dataclass(frozen=True, slots=True)

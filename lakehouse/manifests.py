@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import cached_property
 from typing import Any
 
 from cachetools import LRUCache
@@ -32,12 +33,16 @@ _KEPT_FILES = 200_000
 _KEPT_LISTS = 256
 
 
-@dataclass(slots=True)
+@dataclass
 class _Manifest:
     """The live files of one manifest, and the bounds of a column over all of them once somebody asked."""
 
     files: tuple[DataFile, ...]
     hulls: dict[int, Bounds | None] = field(default_factory=dict)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        return frozenset(f.file_path for f in self.files)
 
 
 class Manifests:
@@ -95,8 +100,22 @@ class Manifests:
     def reached(self, manifest_lists: Iterable[str | None]) -> set[str]:
         """The manifest lists, their manifests and data files: all that some snapshots lead to. A shared manifest is looked at once."""
         lists = {found for found in manifest_lists if found is not None}
-        manifests = {m.manifest_path: m for found in lists for m in self.manifests(found)}
-        return lists | manifests.keys() | {f.file_path for m in manifests.values() for f in self._manifest(m).files}
+        manifests = self._of(lists)
+        return lists.union(manifests, *(self._manifest(m).paths for m in manifests.values()))
+
+    def reached_only(self, manifest_lists: Iterable[str], live: Iterable[str]) -> set[str]:
+        """The same of some snapshots, without what others lead to; that the others have many files costs little."""
+        others = set(live)
+        lists = set(manifest_lists) - others
+        theirs, manifests = self._of(others), self._of(lists)
+        alone = {path: m for path, m in manifests.items() if path not in theirs}
+        files = set().union(*(self._manifest(m).paths for m in alone.values()))
+        for manifest in theirs.values() if files else ():
+            files -= files & self._manifest(manifest).paths
+        return lists.union(alone, files)
+
+    def _of(self, manifest_lists: Iterable[str]) -> dict[str, ManifestFile]:
+        return {m.manifest_path: m for found in manifest_lists for m in self.manifests(found)}
 
     def overlapping(self, manifest_list: str | None, schema: Schema, bounds: Mapping[str, Bounds]) -> tuple[DataFile, ...]:
         """The live files that may hold a row inside all of `bounds`; a file that says nothing of a column may."""
