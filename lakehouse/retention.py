@@ -26,6 +26,7 @@ from lakehouse.scan import paths, scan
 from lakehouse.stage import Stage
 from lakehouse.staged import StagedPort
 from lakehouse.store import Publication
+from lakehouse.telling import tell_change
 from lakehouse.types import literal, quote
 from lakehouse.write import split
 
@@ -80,6 +81,7 @@ def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
     current = mesh.store.current(product.address)
     if current is None:
         return None
+    started = mesh.now()
     zone = ZoneInfo(mesh.declarations.domains[product.address.domain].timezone)
     with mesh.connection() as connection, staging(Stage(mesh, product, run_id, connection, batch="retention")) as stage:
         for port in product.outputs:
@@ -89,7 +91,7 @@ def retain(mesh: Mesh, product: Product, run_id: str) -> Publication | None:
         if not any(p.table.changed for p in stage.ports.values()):
             return None
         facts = Circumstances.like(current, "retention", mesh.now())
-        return publish(stage, GateReport(ports=(), runner="none"), facts)
+        return publish(stage, GateReport(ports=(), runner="none"), facts, tell_change(stage, "retention", started, facts))
 
 
 def give_old_up(mesh: Mesh, product: Product, run_id: str) -> int:

@@ -15,6 +15,7 @@ from lakehouse.pins import writing
 from lakehouse.publish import Circumstances, publish, staging, verdict_of_then
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Publication
+from lakehouse.telling import tell_change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,10 @@ def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
         mesh.connection() as connection,
         staging(Stage(mesh, product, run_id, connection, batch=f"rollback:{plan.target.id}")) as stage,
     ):
+        started = mesh.now()
         again = plan_rollback(mesh, product, plan.target.id)
         for port in product.outputs:
             stage.restore(port, plan.target.port(port.address))
         back = Circumstances.like(plan.target, "rollback", mesh.now(), (*again.batches, *again.restored))
         facts = replace(back, restores=plan.target.id, withdraws=again.withdrawn)
-        return publish(stage, verdict_of_then(mesh, plan.target), facts)
+        return publish(stage, verdict_of_then(mesh, plan.target), facts, tell_change(stage, "rollback", started, facts))

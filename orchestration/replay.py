@@ -32,11 +32,11 @@ from lakehouse.scan import local_path
 from lakehouse.sources import Rejected, open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Batch
+from lakehouse.telling import Told, say, tell
 from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
 from orchestration.story import Outcome, Request, targets
-from orchestration.telling import Told, say, tell
 from orchestration.transforms import Bound, Transform, failure
 
 

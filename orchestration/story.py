@@ -30,9 +30,9 @@ from lakehouse.read import decision_on, relation_of
 from lakehouse.sources import open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Pin, Publication
+from lakehouse.telling import Told, say, tell
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
-from orchestration.telling import Told, say, tell
 from orchestration.transforms import Bound, Transform, failure
 
 Result = Literal["published", "unchanged", "blocked", "failed"]

@@ -5,13 +5,17 @@ Next: `sql.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import duckdb
 
 from lakehouse.address import Address
-from lakehouse.errors import MeshError, WrongUse
+from lakehouse.errors import Damaged, MeshError, WrongUse
 from lakehouse.syntax import FUNCTIONS, other_sources, own_tables, parsed, tables
+
+_FILE = re.compile(r"^(?:IO|Invalid Input) Error: .*'([^']+\.parquet)'")
+REPAIR = "mesh verify names every damaged file; mesh rollback goes back to an earlier publication"
 
 
 class QueryFailed(MeshError):
@@ -19,7 +23,7 @@ class QueryFailed(MeshError):
 
 
 class told:  # noqa: N801  a context manager, named as it reads
-    """Say what the engine could not do in one sentence."""
+    """Say what the engine could not do in one sentence. A file that it could not read is one of ours: a query names none."""
 
     def __enter__(self) -> None:
         return None
@@ -27,6 +31,9 @@ class told:  # noqa: N801  a context manager, named as it reads
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, duckdb.Error):
             first, *rest = str(error).strip().splitlines()
+            unread = _FILE.search(first)
+            if unread:
+                raise Damaged(first, place=unread[1], hint=REPAIR) from error
             meant = next((line.strip() for line in rest if line.startswith(("Did you mean", "Candidate"))), "")
             raise QueryFailed(first, hint=meant or "mesh show domain.port lists a port's columns and types") from error
 

@@ -21,7 +21,7 @@ from lakehouse.address import Address
 from lakehouse.errors import Damaged, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.pins import kept, pinned
-from lakehouse.ports.admission import admit, told
+from lakehouse.ports.admission import REPAIR, admit, told
 from lakehouse.read import decision_on, files_of, relation_of, state_at
 from lakehouse.scan import local_path, paths
 from lakehouse.settings import Settings
@@ -166,5 +166,4 @@ def _readable(address: Address, port: Shown) -> Iterator[None]:
     except duckdb.Error as error:
         missing = next((file for file in port.files if not Path(file).is_file()), "")
         what = "a data file is missing" if missing else str(error).splitlines()[0]
-        hint = "mesh verify names every damaged file; mesh rollback goes back to an earlier publication"
-        raise Damaged(f"{address} cannot be read: {what}", place=missing, hint=hint) from error
+        raise Damaged(f"{address} cannot be read: {what}", place=missing, hint=REPAIR) from error

@@ -52,6 +52,7 @@ def replayed(context: typer.Context, address: One, *, ids: Ids = None) -> None:
 
     What passes now is published, as a publication of kind replay.
     """
+    from lakehouse.outbox import Courier
     from lakehouse.quarantine import chosen
     from lakemesh import runs, selection
     from orchestration.replay import replay
@@ -62,7 +63,8 @@ def replayed(context: typer.Context, address: One, *, ids: Ids = None) -> None:
     with call.open() as mesh:
         port = selection.port(mesh.declarations, address).address
         product = mesh.declarations.producer(port)
-        outcomes = tuple(replay(mesh, port, chosen(mesh, port, ids), Request(run_id=run_id)))
+        with Courier(mesh):
+            outcomes = tuple(replay(mesh, port, chosen(mesh, port, ids), Request(run_id=run_id)))
     done = ProductRun(run_id=run_id, product=product, outcomes=outcomes)
     call.answer(runs.document([done]), lambda: runs.show([done]))
     raise typer.Exit(done.exit_code)
@@ -109,6 +111,7 @@ def rollback(
 
     It says first which publications and batches it withdraws, and asks.
     """
+    from lakehouse.outbox import Courier
     from lakehouse.rollback import plan_rollback
     from lakehouse.rollback import rollback as go_back
     from lakemesh import describe, selection
@@ -119,7 +122,8 @@ def rollback(
         plan = plan_rollback(mesh, selection.product(mesh.declarations, address), to)
         _tell(plan)
         _confirm("roll back?", asked=not yes)
-        made = go_back(mesh, plan, run_id)
+        with Courier(mesh):
+            made = go_back(mesh, plan, run_id)
     run = {
         "run_id": run_id,
         "address": str(plan.product.address),

@@ -95,16 +95,17 @@ def test_json_is_one_document_also_when_the_rows_go_to_a_file(shop: Shop, tmp_pa
     assert shop.json("query", "select 1 as id, 2 as id, 3 as id_1").json == [{"id": 1, "id_1": 2, "id_1_1": 3}]
 
 
-def test_a_missing_file_is_named(shop: Shop):
-    """What the catalog leads to and is not there is exit 3, with its place, and the hint says what finds all of it."""
+@pytest.mark.parametrize(("left", "message"), [(None, "a data file is missing"), (0, "too small"), (100, "No magic bytes")])
+def test_a_damaged_file_is_named(shop: Shop, left: int | None, message: str):
+    """What the catalog leads to and is not there, or is cut short, is exit 3, with its place, and the hint says what finds all of it."""
     kept = {file: file.read_bytes() for file in (shop.root / ".mesh/warehouse/shop/items/data").rglob("*.parquet")}
-    for file in kept:
-        file.unlink()
+    for file, content in kept.items():
+        file.unlink() if left is None else file.write_bytes(content[:left])
     said = shop.json("read", "shop.items")
     for file, content in kept.items():
         file.write_bytes(content)
     assert said.code == 3
-    assert "shop.items cannot be read: a data file is missing" in said.error["message"]
+    assert message in said.error["message"]
     assert said.error["place"] in map(str, kept)
     assert "mesh verify" in said.error["hint"]
 

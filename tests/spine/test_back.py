@@ -90,6 +90,23 @@ def test_a_replay_tells_its_lineage(orders: Tried):
     assert port["outputFacets"]["outputStatistics"]["rowCount"] == 1
 
 
+def test_a_rollback_tells_its_lineage(orders: Tried):
+    """Consumers of lineage hear which snapshot is shown now, in the publication's own transaction; nothing was judged anew."""
+    orders.deliver("shop.orders", "2.csv", [{"id": 3, "amount": 3}])
+    orders.run("shop.orders")
+    rolled_back(orders)
+    with orders.open() as mesh:
+        started, ended = [json.loads(body) for _, _, body in mesh.store.waiting("lineage")][-2:]
+        current = mesh.store.current(ORDERS)
+    assert current is not None
+    assert (started["eventType"], ended["eventType"]) == ("START", "COMPLETE")
+    assert ended["run"]["facets"]["parent"]["job"]["name"] == "rollback"
+    (port,) = ended["outputs"]
+    assert port["facets"]["version"]["datasetVersion"] == str(current.ports[0].snapshot_id)
+    assert port["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "OVERWRITE"
+    assert ended["inputs"] == []
+
+
 def test_who_looked_first_and_comes_second_changes_nothing(here: Tried):
     """Two persons see the same quarantined row: it is replayed, or discarded, once; no row is doubled and none is counted twice."""
     here.product("shop.orders", columns=STRICT)

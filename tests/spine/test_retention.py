@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -50,6 +51,18 @@ def kept(here: Tried) -> list[int]:
 def test_rows_stay_as_long_as_promised(here: Tried, value: float, unit: str, element: str, left: list[int]):
     """Every unit and every number of them, also half a year and more years than there are; rows without a time stay."""
     assert kept(events(here, value, unit, element)) == left
+
+
+def test_what_goes_is_told(here: Tried):
+    """Lineage hears of the snapshot without the old rows, and of no run where nothing went."""
+    assert kept(events(here, 1, "h", "at")) == kept(here) == [0, 5]
+    with here.open() as mesh:
+        told = [json.loads(body) for _, _, body in mesh.store.waiting("lineage")]
+        current = mesh.store.current(Address("log", "events"))
+    assert current is not None
+    assert [e["run"]["facets"]["parent"]["job"]["name"] for e in told[2:]] == ["retention", "retention"]
+    (port,) = told[-1]["outputs"]
+    assert port["facets"]["version"]["datasetVersion"] == str(current.ports[0].snapshot_id)
 
 
 def test_a_civil_date_is_as_old_as_it_is_where_its_domain_is(here: Tried):

@@ -1,6 +1,6 @@
-"""What lineage says of a run: the facts that `story.py` has at hand, as OpenLineage's START and terminal event.
+"""What lineage says of a run: the facts that a story has at hand, as OpenLineage's START and terminal event.
 
-Next: `lakehouse/lineage/`.
+Next: `lineage/`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from lakehouse.declare.product import Product
 from lakehouse.gate import GateReport, PortReport
 from lakehouse.lineage import Catalog, CodeLocation, InputDataset, NominalTime, OutputDataset, ParentRun, RunRecord, events, fields
 from lakehouse.mesh import Mesh
+from lakehouse.publish import Circumstances
 from lakehouse.read import contract_of
+from lakehouse.stage import Stage
 from lakehouse.staged import StagedPort
 from lakehouse.store import Pin
 
@@ -31,7 +33,10 @@ except PackageNotFoundError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What there is to tell about one attempt. `report` is None when it failed before the gate, `ports` is empty before the stage."""
+    """What there is to tell about one attempt. `report` is None when it failed before the gate, `ports` is empty before the stage.
+
+    `computed` is not so where rows only go or come back: then no input was read.
+    """
 
     mesh: Mesh
     product: Product
@@ -46,6 +51,7 @@ class Told:
     report: GateReport | None = None
     error: str | None = None
     sql: Mapping[str, str] = field(default_factory=dict)
+    computed: bool = True
 
 
 def tell(told: Told) -> tuple[Mapping[str, object], ...]:
@@ -62,7 +68,7 @@ def tell(told: Told) -> tuple[Mapping[str, object], ...]:
         error=told.error or (_blocked(told.report) if told.report and blocked else None),
         parent=ParentRun(run_id=as_uuid(told.run_id), job=told.job),
         nominal=_nominal(mesh, product, told.due),
-        inputs=tuple(_inputs(mesh, product, told)),
+        inputs=tuple(_inputs(mesh, product, told)) if told.computed else (),
         outputs=tuple(_output(told, port, published=not blocked) for port in told.ports.values()),
         catalog=Catalog(name=mesh.catalog.name, uri=mesh.catalog.properties["uri"], warehouse=mesh.catalog.properties["warehouse"]),
         owners=(f"team:{product.team.name}", *product.team.members),
@@ -74,6 +80,24 @@ def tell(told: Told) -> tuple[Mapping[str, object], ...]:
         version=PLATFORM,
     )
     return events(record)
+
+
+def tell_change(stage: Stage, job: str, started: datetime, facts: Circumstances) -> tuple[Mapping[str, object], ...]:
+    """The same of a publication that computes nothing and judges nothing: its ports show other rows now."""
+    return tell(
+        Told(
+            mesh=stage.mesh,
+            product=stage.product,
+            ports=stage.ports,
+            run_id=stage.run_id,
+            job=job,
+            started=started,
+            ended=facts.at,
+            code=facts.code_version,
+            report=GateReport(ports=(), runner="none"),
+            computed=False,
+        )
+    )
 
 
 def say(told: Told) -> None:
