@@ -15,7 +15,6 @@ from contextlib import contextmanager
 
 import duckdb
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.representer import RoundTripRepresenter
 
 from lakehouse.checks.queries import NotOneNumber, Totals, failing, measure_query, number, require_select, sample, total_query
 from lakehouse.gate import Check, RuleResult, measures_number, not_evaluated, result
@@ -27,7 +26,7 @@ with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # s
     from soda_core.common.data_source_results import QueryResult
     from soda_core.common.yaml import ContractYamlSource, FileType, YamlObject
     from soda_core.contracts.contract_verification import CheckOutcome, CheckResult, ContractVerificationSession
-    from soda_core.contracts.impl.contract_verification_impl import ContractImpl
+    from soda_core.contracts.impl.contract_verification_impl import CheckImpl, ContractImpl
     from soda_duckdb.common.data_sources.duckdb_data_source import (
         DuckDBDataSourceConnection,
         DuckDBDataSourceConnectionWrapper,
@@ -36,7 +35,7 @@ with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # s
 
 _LOGGER = logging.getLogger("soda")
 _SOURCE = "gate"
-_DATASET = "soda_dataset"
+_DATASET = "staged"
 _OPERATORS = {
     "mustBe": "must_be",
     "mustNotBe": "must_not_be",
@@ -79,8 +78,6 @@ def _refusal(connection: duckdb.DuckDBPyConnection, check: Check) -> str:
 
 def _verified(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> dict[str, CheckResult]:
     """Soda's results by rule. Each run has its own data source: soda keeps state between the scans of one (soda-core#2145)."""
-    # soda counts the rows of a contract's dataset before anything else, so it is given one that costs nothing.
-    connection.execute(f"create view if not exists {_DATASET} as select 1 as one")
     source = DuckDBDataSourceImpl.from_existing_cursor(connection, name=_SOURCE)
     source.data_source_connection = _Connection(_SOURCE, {}, DuckDBDataSourceConnectionWrapper(connection))
     session = ContractVerificationSession.execute(contract_yaml_sources=[_Compiled(checks)], data_source_impls=[source])
@@ -102,9 +99,21 @@ class _Compiled(ContractYamlSource, file_type=FileType.CONTRACT):  # type: ignor
 
 
 class _Gate(ContractImpl):  # type: ignore[misc]
-    """A contract whose results are not drawn as tables for the log."""
+    """A contract that is judged and no more: its rows are not counted, nor its checks written out again, nor results drawn for a log.
+
+    Its data set is a name only: each check's query says what it reads.
+    """
 
     kind = "gate"
+
+    def bundle_aggregation_metrics(self, metrics: Sequence[object], scope: object) -> list[object]:
+        return []
+
+    def _parse_checks(self, yaml: object) -> list[CheckImpl]:
+        checks: list[CheckImpl] = super()._parse_checks(yaml)
+        for check in checks:
+            check._build_definition = str  # noqa: SLF001  an empty text; soda writes one for its cloud
+        return checks
 
     def build_log_summary(self, soda_qualified_dataset_name: str, check_results: Sequence[CheckResult]) -> list[str]:
         return []
@@ -119,17 +128,10 @@ class _Connection(DuckDBDataSourceConnection):  # type: ignore[misc]
         return QueryResult(rows=cursor.fetchall(), columns=cursor.description)
 
 
-class _Untold(CommentedMap):
-    """A check that is not written out again as YAML: soda does that for its cloud, at a third of what a small gate costs."""
-
-
-RoundTripRepresenter.add_representer(_Untold, lambda representer, _: representer.represent_none(None))
-
-
 def compiled_check(check: Check) -> dict[str, CommentedMap]:
     """One rule in soda's contract language."""
     rule = check.rule
-    body = _Untold(qualifier=rule.name, threshold=CommentedMap(_threshold(rule)))
+    body = CommentedMap(qualifier=rule.name, threshold=CommentedMap(_threshold(rule)))
     if rule.metric in ("duplicateValues", "rowCount", "sql"):
         body["query"] = _share_query(check) if _is_share(rule) else measure_query(check)
         return {"metric": body}
