@@ -22,6 +22,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.types import StringType
 
+from lakehouse.partitions import partition_of
 from lakehouse.scan import local_address
 
 _UNKNOWN = -1
@@ -44,7 +45,7 @@ def data_file(path: Path, metadata: TableMetadata) -> DataFile:
         content=DataFileContent.DATA,
         file_path=local_address(path),
         file_format=FileFormat.PARQUET,
-        partition=statistics.partition(spec, schema),
+        partition=partition_of(path, statistics, spec, schema),
         file_size_in_bytes=path.stat().st_size,
         sort_order_id=None,
         spec_id=spec.spec_id,

@@ -19,6 +19,7 @@ from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
 from lakehouse.faults import Faults
 from lakehouse.manifests import Manifests
+from lakehouse.partitions import learn_buckets
 from lakehouse.settings import Settings
 from lakehouse.store import Store
 
@@ -79,6 +80,7 @@ class Mesh:
         """A connection to the mesh's one DuckDB: in UTC, within the settings' limits, spilling below the mesh's home."""
         if self._duckdb is None:
             self._duckdb = _open_duckdb(self.settings)
+            learn_buckets(self._duckdb, (o.contract for p in self.declarations.products.values() for o in p.outputs))
         cursor = self._duckdb.cursor()
         # DuckDB would draw its progress on stdout, into the answer
         cursor.execute("set enable_progress_bar = false")

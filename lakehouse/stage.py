@@ -20,6 +20,7 @@ from lakehouse.diff import contract_from_json, diff, fingerprint
 from lakehouse.errors import BreakingChange
 from lakehouse.gate import GateReport, audit
 from lakehouse.mesh import Mesh
+from lakehouse.partitions import partition_value
 from lakehouse.quarantine import contract_of, failing_by_rule, keep
 from lakehouse.rules import gate_rules, row_rules
 from lakehouse.scan import paths, scan
@@ -29,7 +30,7 @@ from lakehouse.staged import StagedPort
 from lakehouse.store import PortState, Publication
 from lakehouse.types import literal, quote
 from lakehouse.upsert import Merged, merge
-from lakehouse.write import IN_ORDER, Split, partition_value, same_partitions, split, sweep
+from lakehouse.write import IN_ORDER, Split, same_partitions, split, sweep
 
 
 class Stage:

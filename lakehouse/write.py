@@ -15,12 +15,12 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
-from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 
 from lakehouse.commit import StagedTable
 from lakehouse.datafile import data_file
 from lakehouse.errors import TransformFailed, Unavailable
+from lakehouse.partitions import PARTITION, partition_columns
 from lakehouse.rules import RowRule
 from lakehouse.scan import field_ids, local_path
 from lakehouse.schema import duckdb_type
@@ -79,7 +79,7 @@ def split(
     casts = _as_they_are(table.schema) if exact else _casts(connection, relation, table.schema, port)
     query = _split_query(relation, table, casts, rules, strict=strict)
     parted = bool(rules or casts.lossy) and not strict
-    partitions = ["__bad"] * parted + [f"__p{i}" for i, _ in enumerate(table.metadata.spec().fields)]
+    partitions = ["__bad"] * parted + [f"{PARTITION}{i}" for i, _ in enumerate(table.metadata.spec().fields)]
     by = f", PARTITION_BY ({', '.join(partitions)}), WRITE_PARTITION_COLUMNS false" if partitions else ""
     folder.mkdir(parents=True, exist_ok=True)
     whole = in_order and not partitions
@@ -212,7 +212,7 @@ def _split_query(relation: str, table: StagedTable, casts: _Casts, rules: Sequen
     bad = [f"{_bad(rules, noted=casts.lossy)} as __bad"] if (rules or casts.lossy) and not strict else []
     broken = " or ".join(f"not ({r.predicate})" for r in rules)
     good = f" where {or_fail(f'({broken}) is not true')}" if rules and strict else ""
-    return f"select {', '.join([*columns, *bad, *_partition_columns(table.metadata.spec(), table.schema)])} from {inner}{good}"
+    return f"select {', '.join([*columns, *bad, *partition_columns(table.metadata.spec(), table.schema)])} from {inner}{good}"
 
 
 def _notes(casts: _Casts) -> list[str]:
@@ -230,33 +230,6 @@ def _notes(casts: _Casts) -> list[str]:
 def _bad(rules: Sequence[RowRule], *, noted: bool) -> str:
     broken = ["when __type is not null then true"] * noted + [f"when not ({r.predicate}) then true" for r in rules]
     return f"case {' '.join(broken)} else false end"
-
-
-def _partition_columns(spec: PartitionSpec, schema: Schema) -> list[str]:
-    sources = [schema.find_field(f.source_id) for f in spec.fields]
-    return [
-        f"{partition_value(str(f.transform), quote(source.name), source.field_type)} as __p{i}"
-        for i, (f, source) in enumerate(zip(spec.fields, sources, strict=True))
-    ]
-
-
-def partition_value(transform: str, column: str, kind: object) -> str:
-    """Any text that is the same exactly for the rows of one partition."""
-    width = transform.partition("[")[2].rstrip("]")
-    match transform.partition("[")[0]:
-        case "identity":
-            return column
-        case "year" | "month" | "day" | "hour" as unit:
-            instant = f"timezone('UTC', {column})" if str(kind) == "timestamptz" else column
-            return f"date_trunc('{unit}', {instant})"
-        case "truncate" if str(kind) == "string":
-            return f"left({column}, {width})"
-        case "truncate":
-            return f"({column} - ((({column} % {width}) + {width}) % {width}))"
-        case other:
-            raise Unavailable(
-                f"partition transform {other} is not written by this engine", hint="use identity, year, month, day, hour or truncate"
-            )
 
 
 # the write modes

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+import uuid
+from datetime import date
+from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.transforms import BucketTransform, MonthTransform
+from pyiceberg.types import DateType, StringType
+
+from lakehouse.address import Address
+from lakehouse.declare.contract import Column, Contract, Place
+from lakehouse.declare.product import Write
+from lakehouse.partitions import learn_buckets, partition_value
 from lakehouse.testing import Property
+from lakehouse.types import ColumnType, Decimal, Primitive
+from orchestration.story import Request, run_product
 from tests.spine.tried import Tried
 
 READINGS: dict[str, Property] = {"day": "date", "sensor": "integer", "value": {"logicalType": "number", "required": True}}
@@ -151,3 +165,58 @@ def test_rows_without_a_partition_value_are_a_partition(here: Tried):
     here.deliver("lab.samples", "2.csv", [{"day": None, "n": 3}])
     here.run("lab.samples")
     assert sorted(r[1] for r in here.rows("lab.samples")) == [2, 3]
+
+
+BUCKETED: dict[str, Property] = {"id": "integer", "name": "string", "day": "date", "n": {"logicalType": "integer", "required": True}}
+
+
+@pytest.mark.parametrize("write", ["append", "upsert", "overwrite_partitions"])
+def test_buckets_are_those_of_iceberg(here: Tried, write: Write):
+    """A plain reader finds each row in the bucket that Iceberg's own hash says, beside other transforms, and NULL in none."""
+    here.product("lab.things", columns=BUCKETED, key=["id"], partitions={"name": "bucket[4]", "day": "month"}, write=write)
+    rows = [{"id": i, "name": f"thing {i}" if i % 5 else None, "day": f"2026-0{1 + i % 3}-02", "n": i} for i in range(40)]
+    with here.open() as mesh:
+        for number, part in enumerate((rows[:20], [*rows[20:], {"id": 99, "name": "thing 99", "day": "2026-01-02", "n": None}])):
+            here.deliver("lab.things", f"{number}.csv", part)
+            list(run_product(mesh, mesh.product(Address("lab", "things")), Request(run_id=str(uuid.uuid4()))))
+        table = mesh.catalog.load_table(("lab", "things"))
+        bucket, month = BucketTransform(4).transform(StringType()), MonthTransform().transform(DateType())
+        for task in table.scan().plan_files():
+            for row in pq.read_table(Path(task.file.file_path.removeprefix("file://"))).to_pylist():
+                assert (task.file.partition[0], task.file.partition[1]) == (
+                    bucket(row["name"]),
+                    month((row["day"] - date(1970, 1, 1)).days),
+                )
+        found = table.scan(row_filter="name == 'thing 21'").to_arrow().to_pylist()
+        assert [r["id"] for r in found] == [21]
+        assert len(list(table.scan(row_filter="name == 'thing 21'").plan_files())) < len(list(table.scan().plan_files()))
+    wanted = rows if write != "overwrite_partitions" else None
+    assert wanted is None or sorted(r[0] for r in here.rows("lab.things")) == [r["id"] for r in wanted]
+    assert here.verified() == []
+
+
+HASHES: list[tuple[ColumnType, str, int]] = [
+    (Primitive("int"), "34", 2017239379),
+    (Primitive("long"), "34", 2017239379),
+    (Decimal(9, 2), "14.20", -500754589),
+    (Primitive("date"), "'2017-11-16'", -653330422),
+    (Primitive("time"), "'22:31:08'", -662762989),
+    (Primitive("timestamp"), "'2017-11-16 22:31:08'", -2047944441),
+    (Primitive("timestamptz"), "'2017-11-16 14:31:08-08'", -2047944441),
+    (Primitive("string"), "'iceberg'", 1210000089),
+    (Primitive("uuid"), "'f79c3e09-677c-4bbd-a479-3f349cb785e7'", 1488055340),
+    (Primitive("binary"), r"'\x00\x01\x02\x03'", -188683207),
+]
+"""From the appendix of Iceberg's specification."""
+
+
+@pytest.mark.parametrize(("kind", "value", "hashed"), HASHES, ids=str)
+def test_every_type_has_the_bucket_of_the_specification(kind: ColumnType, value: str, hashed: int):
+    """The engine computes the standard's hash of each type that can be bucketed, and NULL of NULL."""
+    column = Column(name="c", type=kind, partition="bucket[1000]", place=Place(file="x.odcs.yaml"))
+    contract = Contract(address=Address("lab", "x"), version="1.0.0", columns=(column,), place=Place(file="x.odcs.yaml"))
+    with duckdb.connect() as connection:
+        learn_buckets(connection, [contract])
+        sql = partition_value("bucket[1000]", "c", kind)
+        found = connection.execute(f"select {sql} from (values ({value}::{kind.duckdb}), (null)) t(c)").fetchall()
+    assert found == [((hashed & 0x7FFFFFFF) % 1000,), (None,)]
