@@ -84,9 +84,23 @@ def measure(checkpoints: Sequence[int]) -> dict[str, object]:
             for name, mesh in meshes.items():
                 with _delivered(mesh, rows, number), taken[name].once():
                     _run(mesh)
+        fresh = {name: _old_over_fresh(mesh, Path(folder) / f"fresh-{name}", number + 1) for name, mesh in meshes.items()}
     runners = {name: {f"at_{n}": _figures(taken[name], taken["floor"], n) for n in checkpoints} for name in RUNNERS}
+    for name, figures in runners.items():
+        figures[f"at_{checkpoints[-1]}"]["p50_last_over_fresh"] = fresh[name]
     last = {name: figures[f"at_{checkpoints[-1]}"] for name, figures in runners.items()}
     return {"runner": "soda", "rows": ROWS, "increments": checkpoints[-1], **last["soda"], "runners": runners}
+
+
+def _old_over_fresh(old: Mesh, root: Path, number: int) -> float:
+    """A hundred increments more, in turns with the first hundred of a new mesh: what the table's size costs, whatever the machine does."""
+    taken = {"old": Taken(), "fresh": Taken()}
+    with _mesh(root, old.settings.checks.runner) as fresh:
+        for more in range(WARMUP + WINDOW):
+            for name, mesh, at in (("old", old, number + more), ("fresh", fresh, more)):
+                with _delivered(mesh, _rows(at), at), taken[name].once():
+                    _run(mesh)
+    return median(taken["old"].wall[WARMUP:]) / median(taken["fresh"].wall[WARMUP:])
 
 
 def _figures(taken: Taken, floor: Taken, increments: int) -> dict[str, float]:
