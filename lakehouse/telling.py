@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,9 @@ from zoneinfo import ZoneInfo
 from lakehouse.address import Address
 from lakehouse.batches import Due
 from lakehouse.columns import of_port
+from lakehouse.commit import load
 from lakehouse.declare.product import Product
+from lakehouse.errors import Damaged
 from lakehouse.gate import GateReport, PortReport
 from lakehouse.lineage import Catalog, CodeLocation, InputDataset, NominalTime, OutputDataset, ParentRun, RunRecord, events, fields
 from lakehouse.mesh import Mesh
@@ -69,7 +72,7 @@ def tell(told: Told) -> tuple[Mapping[str, object], ...]:
         parent=ParentRun(run_id=as_uuid(told.run_id), job=told.job),
         nominal=_nominal(mesh, product, told.due),
         inputs=tuple(_inputs(mesh, product, told)) if told.computed else (),
-        outputs=tuple(_output(told, port, published=not blocked) for port in told.ports.values()),
+        outputs=tuple(_outputs(told, published=not blocked)),
         catalog=Catalog(name=mesh.catalog.name, uri=mesh.catalog.properties["uri"], warehouse=mesh.catalog.properties["warehouse"]),
         owners=(f"team:{product.team.name}", *product.team.members),
         description=product.purpose,
@@ -141,6 +144,29 @@ def _inputs(mesh: Mesh, product: Product, told: Told) -> Iterator[InputDataset]:
 
 def _table_location(pin: Pin) -> str:
     return pin.state.metadata_location.rpartition("/metadata/")[0]
+
+
+def _outputs(told: Told, *, published: bool) -> Iterator[OutputDataset]:
+    """The ports that were staged; of a run that failed before the gate, also those that were still to come."""
+    for port in told.product.outputs:
+        if port.name in told.ports:
+            yield _output(told, told.ports[port.name], published=published)
+        elif told.report is None:
+            yield OutputDataset(
+                address=port.address,
+                location=_location_of(told.mesh, port.address),
+                fields=fields(port.contract),
+                description=port.contract.description,
+            )
+
+
+def _location_of(mesh: Mesh, address: Address) -> str:
+    """Where a table is, or will be."""
+    with suppress(Damaged):
+        table = load(mesh.catalog, address)
+        if table:
+            return table.location()
+    return str(mesh.settings.warehouse / address.domain / address.port)
 
 
 def _output(told: Told, staged: StagedPort, *, published: bool) -> OutputDataset:

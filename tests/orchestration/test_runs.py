@@ -103,14 +103,22 @@ def test_what_is_said_leaves_with_the_run(shop: Shop, instance: dg.DagsterInstan
 
 
 def test_code_that_cannot_be_loaded_is_told(shop: Shop, instance: dg.DagsterInstance):
-    """A run that ends before it has anything to stage has a START and a FAIL as well, with the reason."""
+    """A run that ends before it has anything to stage has a START and a FAIL as well, with the reason and the data set that it is about."""
+    shop.order("2026-01-05", 1.0, 2.0)
     transform = shop.root / "domains" / "finance" / "revenue" / "transform.py"
-    transform.write_text(f"import no_such_library\n{transform.read_text()}")
+    code = transform.read_text()
+    transform.write_text(f"import no_such_library\n{code}")
     assert not shop.materialize("finance", "revenue", instance=instance).success
     start, fail = [json.loads(line) for line in (shop.root / ".mesh" / "lineage" / "events.jsonl").read_text().splitlines()]
     assert [(e["job"]["name"], e["eventType"]) for e in (start, fail)] == [("finance.revenue", "START"), ("finance.revenue", "FAIL")]
     assert "no_such_library" in fail["run"]["facets"]["errorMessage"]["message"]
     assert start["run"]["runId"] == fail["run"]["runId"]
+    transform.write_text(code)
+    shop.materialize("sales", "orders", instance=instance)
+    shop.materialize("finance", "revenue", instance=instance)
+    told = [json.loads(line) for line in (shop.root / ".mesh" / "lineage" / "events.jsonl").read_text().splitlines()]
+    assert told[-1]["eventType"] == "COMPLETE"
+    assert [(o["namespace"], o["name"]) for o in fail["outputs"]] == [(o["namespace"], o["name"]) for o in told[-1]["outputs"]]
 
 
 def test_a_second_run_has_nothing_to_do(shop: Shop, instance: dg.DagsterInstance):
