@@ -1,7 +1,7 @@
 """Which input columns does an output column come from, and how is that known?
 
-SQL is read by sqlglot, which is imported only then; a function is not read, its columns are matched by name; without either,
-rows go through as they are. Next: `lineage/`.
+SQL is read by sqlglot, which is imported only then. A function is not read: a column comes from what the contract declares
+(`transformSourceObjects`), else from the columns of its name. Without either, rows go through as they are. Next: `lineage/`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.lineage import Node
 
-Method = Literal["name", "sqlglot"]
+Method = Literal["name", "declared", "sqlglot"]
 Change = Literal["IDENTITY", "TRANSFORMATION", "AGGREGATION"]
 _SOURCE = re.compile(r"""\{\{\s*source\(\s*['"](\w+)['"]\s*,\s*['"](\w+)['"]\s*\)\s*\}\}""")
 _REF = re.compile(r"""\{\{\s*ref\(\s*['"](\w+)__(\w+)['"]\s*\)\s*\}\}""")
@@ -51,8 +51,21 @@ def of_port(declarations: Declarations, product: Product, port: OutputPort, sql:
         return _of_model(names, readable, sql or "")
     if port.name in product.functions:
         read = product.functions[port.name].parameters
-        return by_name(names, {r.name: r.columns for r in readable if r.name in read})
+        silent = [column.name for column in port.contract.columns if not column.sources]
+        return {**by_name(silent, {r.name: r.columns for r in readable if r.name in read}), **_declared(product, port)}
     return by_name(names, {r.name: r.columns for r in readable}, unchanged=not product.asset)
+
+
+def _declared(product: Product, port: OutputPort) -> Columns:
+    """What the contract says itself: the columns of inputs and siblings, which it calls by name or by address."""
+    ports: list[InputPort | OutputPort] = [*product.inputs, *product.outputs]
+    known = {str(p.address): p.name for p in ports if p.address} | {p.name: p.name for p in ports}
+    found = {c.name: [source.rpartition(".") for source in c.sources] for c in port.contract.columns}
+    return {
+        name: tuple(ColumnSource(dataset=known[of], column=column, method="declared", change="TRANSFORMATION") for of, _, column in sources)
+        for name, sources in ((name, [s for s in sources if s[0] in known]) for name, sources in found.items())
+        if sources
+    }
 
 
 def by_name(columns: Sequence[str], inputs: Mapping[str, Sequence[str]], *, unchanged: bool = False) -> Columns:

@@ -108,8 +108,8 @@ class SpecWriter:
         found = {name: deps for name, sources in columns.items() if (deps := [*_deps(product, columns, name)])}
         if not found:
             return {}
-        method = next(source.method for sources in columns.values() for source in sources)
-        return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=found), "column_lineage_method": method}
+        methods = sorted({source.method for sources in columns.values() for source in sources})
+        return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=found), "column_lineage_method": ", ".join(methods)}
 
 
 def _deps(product: Product, columns: Columns, name: str) -> Iterator[dg.TableColumnDep]:

@@ -16,7 +16,7 @@ from lakehouse.lineage.records import InputDataset, OutputDataset, RunRecord
 
 Event = dict[str, object]
 
-_METHODS = {"name": "by name: the function was not read", "sqlglot": "by sqlglot, from the SQL"}
+_METHODS = {"name": "by name: the function was not read", "declared": "as the contract declares it", "sqlglot": "by sqlglot, from the SQL"}
 
 
 def events(record: RunRecord) -> tuple[Event, Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,22 @@ def test_rows_that_go_through_keep_their_columns() -> None:
     found = columns.of_port(MESH, product, product.main)
     assert {c.name for c in product.main.contract.columns} == set(found)
     assert {(s.dataset, s.change, s.method) for sources in found.values() for s in sources} == {("landed", "IDENTITY", "name")}
+
+
+def test_what_a_contract_declares_is_believed() -> None:
+    """`transformSourceObjects` names a function's sources, by input port or by address; it is not read beside names."""
+    product = MESH.products[Address("weather", "observations")]
+    found = columns.of_port(MESH, product, product.main)
+    assert {c.name for c in product.main.contract.columns} == set(found)
+    assert found["temperature_f"] == (ColumnSource(dataset="landed", column="temp", method="declared", change="TRANSFORMATION"),)
+    assert [s.column for s in found["observation_date"]] == ["year", "month", "day"]
+    delays = MESH.products[Address("punctuality", "delays")]
+    port = delays.main
+    sources = ("operations.flights.carrier", "observations.visibility_mi", "nobody.knows.this")
+    declared = replace(port.contract.columns[0], sources=sources)
+    contract = replace(port.contract, columns=(declared, *port.contract.columns[1:]))
+    found = columns.of_port(MESH, delays, replace(port, contract=contract))
+    assert [(s.dataset, s.column) for s in found[declared.name]] == [("flights", "carrier"), ("observations", "visibility_mi")]
 
 
 def test_a_sibling_is_a_data_set_of_its_own() -> None:
