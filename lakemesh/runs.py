@@ -84,6 +84,8 @@ def show(runs: Iterable[ProductRun], *, dry: bool = False) -> None:
 
 
 def _sentence(run: ProductRun, *, dry: bool) -> str:
+    if run.skipped == "unpublished":
+        return "skipped, an input is not published yet"
     if run.verdict in ("unchanged", "skipped") or not run.outcomes:
         return run.verdict
     verdict = "would be published" if dry and run.verdict == "published" else run.verdict

@@ -39,7 +39,7 @@ class ProductRun:
     outcomes: tuple[Outcome, ...] = ()
     seconds: float = 0.0
     error: MeshError | None = None
-    skipped: bool = False
+    skipped: Literal["", "stopped", "unpublished"] = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -54,7 +54,8 @@ class ProductRun:
     @property
     def exit_code(self) -> int:
         errors = [e for e in (self.error, *(o.error for o in self.outcomes)) if e]
-        return max((e.exit_code for e in errors), default=0) or int(self.verdict not in ("published", "unchanged"))
+        answered = self.verdict in ("published", "unchanged") or self.skipped == "unpublished"
+        return max((e.exit_code for e in errors), default=0) or int(not answered)
 
     @property
     def publications(self) -> tuple[Publication, ...]:
@@ -70,14 +71,15 @@ def run(
 ) -> list[ProductRun]:
     """Run products one after another, each in a run of its own; one whose input was stopped before it published is skipped.
 
+    So is, in a dry run, one whose input would be published for the first time.
     `watch` hears of each product as it begins (0 of 0), and then of each batch: its number, and how many are due.
     """
     done: list[ProductRun] = []
     with _instance(mesh, dry=dry) as instance:
         for product in products:
             watch(product, 0, 0)
-            if _waits(mesh, product, done):
-                done.append(ProductRun(run_id=str(uuid.uuid4()), product=product, skipped=True))
+            if why := _waits(mesh, product, done, dry=dry):
+                done.append(ProductRun(run_id=str(uuid.uuid4()), product=product, skipped=why))
             else:
                 done.append(_run(mesh, product, wanted, instance, watch))
     return done
@@ -87,10 +89,13 @@ def _instance(mesh: Mesh, *, dry: bool) -> AbstractContextManager[dg.DagsterInst
     return nullcontext() if dry else open_instance(mesh.settings.dagster_home)
 
 
-def _waits(mesh: Mesh, product: Product, done: Sequence[ProductRun]) -> bool:
-    """Whether an input was to be made in this call, was stopped, and has published nothing in it."""
-    stopped = {r.product.address for r in done if r.exit_code and not r.publications}
-    return any(mesh.declarations.producer(i.address).address in stopped for i in product.inputs if i.address)
+def _waits(mesh: Mesh, product: Product, done: Sequence[ProductRun], *, dry: bool) -> Literal["", "stopped", "unpublished"]:
+    """Whether an input was to be made in this call and was stopped before it published, or is only tried and not there yet."""
+    producers = {mesh.declarations.producer(i.address).address for i in product.inputs if i.address}
+    waiting = [r for r in done if r.product.address in producers and not r.publications]
+    if any(r.exit_code for r in waiting):
+        return "stopped"
+    return "unpublished" if dry and any(mesh.store.current(r.product.address) is None for r in waiting) else ""
 
 
 def _run(mesh: Mesh, product: Product, wanted: Wanted, instance: dg.DagsterInstance | None, watch: Watch) -> ProductRun:

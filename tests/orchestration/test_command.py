@@ -56,6 +56,16 @@ def test_what_reads_a_stopped_product_is_skipped(shop: Shop):
     assert [r.exit_code for r in done] == [1, 1, 0]
 
 
+def test_a_dry_run_tries_what_it_can(shop: Shop):
+    """What reads a product that would be published for the first time is skipped, which is no failure; later it is tried as well."""
+    shop.order("2026-01-05", 1.0, 2.0)
+    done = command(shop, "sales.orders", "finance.revenue", dry=True)
+    assert [(r.verdict, r.exit_code) for r in done] == [("published", 0), ("skipped", 0)]
+    command(shop, "sales.orders")
+    done = command(shop, "sales.orders", "finance.revenue", dry=True)
+    assert [(r.verdict, r.exit_code) for r in done] == [("unchanged", 0), ("published", 0)]
+
+
 def test_what_reads_a_partly_stopped_product_runs(shop: Shop):
     """One bad day does not keep the good ones from those who wait for them."""
     shop.order("2026-01-05", 1.0, 2.0)
