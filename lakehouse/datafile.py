@@ -22,6 +22,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.types import StringType
 
+from lakehouse.errors import TransformFailed
 from lakehouse.partitions import partition_of
 from lakehouse.scan import local_address
 
@@ -39,7 +40,13 @@ def data_file(path: Path, metadata: TableMetadata) -> DataFile:
         plan[_UNKNOWN] = StatisticsCollector(
             field_id=_UNKNOWN, iceberg_type=StringType(), mode=MetricsMode(MetricModeTypes.NONE), column_name=name
         )
-    statistics = data_file_statistics_from_parquet_metadata(footer, plan, ids)
+    try:
+        statistics = data_file_statistics_from_parquet_metadata(footer, plan, ids)
+    except OverflowError:
+        raise TransformFailed(
+            f"{metadata.location}: a date or an instant is outside the years 1 to 9999, which no other reader could read",
+            hint="set such rows aside by a rule, or make the value null",
+        ) from None
     statistics.column_sizes.pop(_UNKNOWN, None)
     described = DataFile.from_args(
         content=DataFileContent.DATA,

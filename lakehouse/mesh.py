@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Self
 
 import duckdb
@@ -40,6 +41,7 @@ class Mesh:
     now: Callable[[], datetime] = utc_now
     faults: Faults = field(default_factory=Faults)
     _duckdb: duckdb.DuckDBPyConnection | None = field(default=None, init=False)
+    _opening: Lock = field(default_factory=Lock, init=False)
 
     @classmethod
     def open(cls, settings: Settings, declarations: Declarations | None = None, now: Callable[[], datetime] = utc_now) -> Self:
@@ -78,10 +80,11 @@ class Mesh:
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """A connection to the mesh's one DuckDB: in UTC, within the settings' limits, spilling below the mesh's home."""
-        if self._duckdb is None:
-            self._duckdb = _open_duckdb(self.settings)
-            learn_buckets(self._duckdb, (o.contract for p in self.declarations.products.values() for o in p.outputs))
-        cursor = self._duckdb.cursor()
+        with self._opening:  # a connection that is busy with one thread's call refuses another's
+            if self._duckdb is None:
+                self._duckdb = _open_duckdb(self.settings)
+                learn_buckets(self._duckdb, (o.contract for p in self.declarations.products.values() for o in p.outputs))
+            cursor = self._duckdb.cursor()
         # DuckDB would draw its progress on stdout, into the answer
         cursor.execute("set enable_progress_bar = false")
         return cursor

@@ -48,7 +48,7 @@ def merge(
     near = manifests.overlapping(table.manifest_list, table.schema, hull(accepted, table.schema, key))
     old = scan(paths(near), table.schema, filename=True)
     fresh = _fresh(new, scan(paths(near), table.schema), key, order_by, [f.name for f in table.schema.fields])
-    connection.execute(f"create or replace table __fresh as {fresh}")
+    connection.execute(f"create or replace temp table __fresh as {fresh}")
     (rows,) = connection.execute("select count(*) from __fresh").fetchall()[0]
     same_key = " and ".join(f"o.{quote(k)} = n.{quote(k)}" for k in key)
     hit = connection.execute(f"select distinct filename from {old} o where exists (from __fresh n where {same_key})").fetchall()

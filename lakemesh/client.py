@@ -45,22 +45,22 @@ class Result:
         return self._answer.relation
 
     def to_arrow(self) -> pa.Table:
-        with told():
+        with told(self._answer.files):
             return self._answer.relation.to_arrow_table()
 
     def to_polars(self) -> pl.DataFrame:
-        with told():
+        with told(self._answer.files):
             frame: pl.DataFrame = self._answer.relation.pl()
         return frame
 
     def to_pandas(self) -> pd.DataFrame:
-        with told():
+        with told(self._answer.files):
             frame: pd.DataFrame = self._answer.relation.df()
         return frame
 
     def batches(self, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """Arrow batches of at most `rows` rows, one after another: memory stays bounded."""
-        with told():
+        with told(self._answer.files):
             yield from self._answer.relation.to_arrow_reader(rows)
 
     def close(self) -> None:

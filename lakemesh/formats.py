@@ -52,7 +52,7 @@ def check_target(form: Format, output: Path | None, *, json: bool) -> None:
 def write(answer: Answer, form: Format, output: Path | None) -> int:
     """Write the rows; say how many they were."""
     writer = _WRITERS[form]
-    with told():
+    with told(answer.files):
         return _to_stdout(answer, writer) if output is None else _to_file(answer, writer, output)
 
 

@@ -94,8 +94,9 @@ def _announced(record: RunRecord, dataset: OutputDataset) -> Facet:
 def _output(record: RunRecord, dataset: OutputDataset) -> Facet:
     found = _output_identity(record, dataset)
     told = {**dict(_standing_facets(record, dataset, found)), **dict(_outcome_facets(record, dataset))}
-    written = {"outputStatistics": facets.output_statistics(dataset.rows or 0, dataset.bytes, dataset.files)}
-    return {**_named(found.primary), "facets": told, "outputFacets": written if record.outcome == "complete" else {}}
+    known = record.outcome == "complete" and dataset.rows is not None
+    written = {"outputStatistics": facets.output_statistics(dataset.rows or 0, dataset.bytes, dataset.files)} if known else {}
+    return {**_named(found.primary), "facets": told, "outputFacets": written}
 
 
 def _judged(record: RunRecord, dataset: OutputDataset) -> Facet:

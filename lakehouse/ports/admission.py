@@ -5,8 +5,7 @@ Next: `sql.py`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -14,8 +13,9 @@ from lakehouse.address import Address
 from lakehouse.errors import Damaged, MeshError, WrongUse
 from lakehouse.syntax import FUNCTIONS, other_sources, own_tables, parsed, tables
 
-_FILE = re.compile(r"^(?:IO|Invalid Input) Error: .*'([^']+\.parquet)'")
 REPAIR = "mesh verify names every damaged file; mesh rollback goes back to an earlier publication"
+_NAMELESS = (duckdb.Error, duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
+"""What the engine raises where a file is damaged and it does not say which; what a query is to blame for has classes of its own."""
 
 
 class QueryFailed(MeshError):
@@ -23,7 +23,10 @@ class QueryFailed(MeshError):
 
 
 class told:  # noqa: N801  a context manager, named as it reads
-    """Say what the engine could not do in one sentence. A file that it could not read is one of ours: a query names none."""
+    """Say what the engine could not do in one sentence; and that one of the `files` that a query reads is damaged, if so."""
+
+    def __init__(self, files: Sequence[str] = ()) -> None:
+        self._files = files
 
     def __enter__(self) -> None:
         return None
@@ -31,11 +34,24 @@ class told:  # noqa: N801  a context manager, named as it reads
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, duckdb.Error):
             first, *rest = str(error).strip().splitlines()
-            unread = _FILE.search(first)
-            if unread:
-                raise Damaged(first, place=unread[1], hint=REPAIR) from error
+            damaged = next((file for file in self._files if file in first), None)
+            if damaged is None and type(error) in _NAMELESS:
+                damaged = next((file for file in self._files if not _is_whole(file)), None)
+            if damaged:
+                raise Damaged(first, place=damaged, hint=REPAIR) from error
             meant = next((line.strip() for line in rest if line.startswith(("Did you mean", "Candidate"))), "")
             raise QueryFailed(first, hint=meant or "mesh show domain.port lists a port's columns and types") from error
+
+
+def _is_whole(file: str) -> bool:
+    """Whether every page of a data file can be read, by another reader than the one that failed."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            return all(batch.num_rows >= 0 for batch in opened.iter_batches())
+    except (OSError, ValueError):
+        return False
 
 
 def admit(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Address, ...]:

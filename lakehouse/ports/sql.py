@@ -35,6 +35,7 @@ class Answer:
 
     relation: duckdb.DuckDBPyRelation
     sql: str
+    files: tuple[str, ...]
     _connection: duckdb.DuckDBPyConnection
     _held: ExitStack
 
@@ -44,7 +45,7 @@ class Answer:
 
     def rows(self, chunk: int = 10_000) -> Iterator[list[tuple[object, ...]]]:
         """The rows as Python values, at most `chunk` at once."""
-        with told():
+        with told(self.files):
             self._connection.execute(self.sql)
             while rows := self._connection.fetchmany(chunk):
                 yield rows
@@ -87,11 +88,12 @@ def ask(mesh: Mesh, sql: str, show: Show) -> Answer:
     with ExitStack() as held:
         connection = held.enter_context(duckdb.connect())
         shown = show(admit(connection, sql), held)
-        _fence(connection, mesh.settings, [f for s in shown.values() for f in s.files])
+        files = tuple(f for s in shown.values() for f in s.files)
+        _fence(connection, mesh.settings, files)
         _create_views(connection, shown)
-        with told():
+        with told(files):
             relation = connection.sql(sql)
-        return Answer(relation=relation, sql=sql, _connection=connection, _held=held.pop_all())
+        return Answer(relation=relation, sql=sql, files=files, _connection=connection, _held=held.pop_all())
 
 
 def _shown(mesh: Mesh, principal: Principal, state: PortState, purpose: str | None) -> Shown:

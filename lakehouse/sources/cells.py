@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lakehouse.types import ColumnType, Decimal, Primitive, literal
+from lakehouse.types import ColumnType, Decimal, ListOf, MapOf, Primitive, StructOf, literal, quote
 
 _DATE = r"\s*0*\d{4}([-/ \\]\d{1,2}){2}\s*"
-_FIRST_DAY, _LAST_DAY = "DATE '1000-01-01'", "DATE '9999-12-31'"
+_SPANS = {
+    "date": "BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
+    "timestamp": "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'",
+    "timestamptz": "BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'",
+    "time": "< TIME '24:00:00'",
+}
+"""What every reader of the table knows; the engine also knows infinity, the years before Christ and the 24th hour."""
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6}0*)?)?"  # a cast would drop what is finer than a microsecond
 _WHOLE = r"\s*[+-]?[0-9]+\s*"
 _DIGITS = 15  # what a double tells apart
@@ -83,22 +89,32 @@ def _value(text: str, kind: ColumnType, formats: Formats) -> str:
     if custom:
         return f"try_strptime({text}, {literal(custom)})::{kind.duckdb}"
     comma = formats.decimal == "," and _fractional(kind)
-    return _cast(f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END" if comma else text, kind)
+    source = f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END" if comma else text
+    if isinstance(kind, Decimal):  # the cast to a decimal loses digits of what has an exponent
+        return f"CASE WHEN regexp_matches({text}, '[eE_]') THEN {_cast(_double(source), kind)} ELSE {_cast(source, kind)} END"
+    return _cast(source, kind)
 
 
 def _right(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
-    if not pattern and _dated(kind):
-        return "false"  # a declared format reads 'infinity' as a day in 1900: each text is looked at
+    if (not pattern and _dated(kind)) or not isinstance(kind, Primitive | Decimal):
+        return "false"  # each is looked at: a declared format reads 'infinity' as a day in 1900, and parts of a list are bent as well
     match kind:
         case Decimal():
             return f"starts_with({value}::VARCHAR, {text})"  # 17 and 17.5 are the beginnings of 17.00 and 17.50
         case Primitive("date"):
             # ten characters, the first a digit, are four for the year and two for each of the others: no time was dropped
-            return f"{value} BETWEEN {_FIRST_DAY} AND {_LAST_DAY} AND strlen({text}) = 10 AND {text} BETWEEN '0' AND ':'"
-        case Primitive("timestamp" | "timestamptz"):
-            return f"isfinite({value}) AND ({value}::VARCHAR = {text}{_or_iso(text, value, kind)})"
+            return f"{value} {_SPANS['date']} AND strlen({text}) = 10 AND {text} BETWEEN '0' AND ':'"
+        case Primitive("timestamp" | "timestamptz" | "time" as name):
+            return f"{value} {_SPANS[name]} AND ({value}::VARCHAR = {text}{_or_iso(text, value, kind)})"
+        case Primitive("float" | "double"):
+            return f"isfinite({value}) AND {_unsigned(text)} AND ({value} <> 0 OR strlen({text}) < 6)"
         case _:
             return f"{value}::VARCHAR = {text}" if pattern else f"{value} IS NOT NULL"
+
+
+def _unsigned(text: str) -> str:
+    """Whether a text begins with a minus sign, a point or a digit: the engine reads `+-5` as -5."""
+    return f"{text} >= '-'"
 
 
 def _double(text: str) -> str:
@@ -111,7 +127,7 @@ def _same_number(text: str, double: str, value: str) -> str:
     Of 16 characters at least one is no digit: a decimal of 15 digits has no room for 16, and what is written otherwise has an `e`
     or a `_`. What is too small for a double is zero there: the shortest such text is `1e-324`.
     """
-    same = f"{value}::DOUBLE = {double}"
+    same = f"{value}::DOUBLE = {double} AND {_unsigned(text)}"
     return f"(strlen({text}) <= {_DIGITS + 1} AND {double} <> 0 AND {same} OR strlen({text}) < 6 AND {same})"
 
 
@@ -126,10 +142,42 @@ def _or_iso(text: str, value: str, kind: ColumnType) -> str:
 
 def _bent(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:
     """Whether the cast gave another value than the text says."""
-    special = f"lower(trim({text})) IN ('infinity', '-infinity', 'epoch') OR NOT isfinite({value}) OR " if _dated(kind) else ""
+    if not isinstance(kind, Primitive | Decimal):
+        return _bent_part(f"TRY({text}::{_texts(kind).duckdb})", kind)
+    beyond = f"({value} {_SPANS[kind.name]}) IS NOT TRUE OR " if isinstance(kind, Primitive) and kind.name in _SPANS else ""
+    special = f"lower(trim({text})) IN ('infinity', '-infinity', 'epoch') OR " if _dated(kind) else ""
     shape = f"NOT regexp_full_match({text}, {literal(pattern)})" if pattern else "false"
+    if kind in (Primitive("float"), Primitive("double")):
+        lost = f"{value} = 0 AND regexp_matches({text}, '^[^eE]*[1-9]') OR NOT isfinite({value}) AND regexp_matches({text}, '[0-9]')"
+        shape = f"starts_with(ltrim({text}), '+-') OR {lost}"
     other = f" AND {_same_number(text, _double(text), value)} IS NOT TRUE" if isinstance(kind, Decimal) else ""
-    return f"{special}{shape}{other}"
+    return f"({beyond}{special}{shape}{other})"
+
+
+def _bent_part(parts: str, kind: ColumnType, depth: int = 0) -> str:
+    """The same of what stands in a list, a struct or a map: `parts` has its shape, with texts for values."""
+    match kind:
+        case ListOf(element):
+            part = f"part{depth}"
+            return f"len(list_filter({parts}, lambda {part}: {_bent_part(part, element, depth + 1)})) > 0"
+        case StructOf(fields):
+            return " OR ".join(f"coalesce({_bent_part(f'({parts}).{quote(name)}', field, depth)}, false)" for name, field in fields)
+        case MapOf(key, value):
+            both = (_bent_part(f"map_keys({parts})", ListOf(key), depth), _bent_part(f"map_values({parts})", ListOf(value), depth))
+            return " OR ".join(f"coalesce({one}, false)" for one in both)
+    return cell(parts, kind, Formats()).wrong
+
+
+def _texts(kind: ColumnType) -> ColumnType:
+    """A type's shape, with texts for values."""
+    match kind:
+        case ListOf(element):
+            return ListOf(_texts(element))
+        case StructOf(fields):
+            return StructOf(tuple((name, _texts(field)) for name, field in fields))
+        case MapOf(key, value):
+            return MapOf(_texts(key), _texts(value))
+    return Primitive("string")
 
 
 def _cast(source: str, kind: ColumnType) -> str:
