@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from lakehouse.address import Address
 from lakehouse.testing import Property
+from orchestration.story import Request, run_product
 from tests.spine.tried import Tried
 
 STOCK: dict[str, Property] = {
@@ -128,3 +133,18 @@ def test_the_partition_of_a_row_may_change(here: Tried):
     here.deliver("shop.stock", "2.csv", [{"item": "nail", "place": "b"}])
     here.run("shop.stock")
     assert here.rows("shop.stock") == [("bolt", "a"), ("nail", "b")]
+
+
+def test_products_of_one_mesh_in_threads_keep_apart(here: Tried):
+    """Four products merge at the same time on one opened mesh: each has its own rows and no others, and none fails."""
+    columns: dict[str, Property] = {"id": "integer", "of": "string"}
+    products = [f"lab.{name}" for name in "abcd"]
+    for product in products:
+        here.product(product, columns=columns, key=["id"], write="upsert")
+        for number in range(4):
+            here.deliver(product, f"{number}.csv", [{"id": i, "of": f"{product} {number}"} for i in range(200)])
+    with here.open() as mesh, ThreadPoolExecutor(4) as pool:
+        requests = [(mesh.product(Address.parse(p)), Request(run_id=str(uuid.uuid4()))) for p in products]
+        done = list(pool.map(lambda asked: [o.result for o in run_product(mesh, *asked)], requests))
+    assert done == [["published"] * 4] * 4
+    assert [{row[1] for row in here.rows(p)} for p in products] == [{f"{p} 3"} for p in products]
