@@ -127,8 +127,9 @@ def _same_number(text: str, double: str, value: str) -> str:
     Of 16 characters at least one is no digit: a decimal of 15 digits has no room for 16, and what is written otherwise has an `e`
     or a `_`. What is too small for a double is zero there: the shortest such text is `1e-324`.
     """
-    same = f"{value}::DOUBLE = {double} AND {_unsigned(text)}"
-    return f"(strlen({text}) <= {_DIGITS + 1} AND {double} <> 0 AND {same} OR strlen({text}) < 6 AND {same})"
+    same = f"{value}::DOUBLE = {double}"
+    short = f"(strlen({text}) < 6 OR strlen({text}) <= {_DIGITS + 1} AND {double} <> 0)"
+    return f"({same} AND {_unsigned(text)} AND {short})"
 
 
 def _or_iso(text: str, value: str, kind: ColumnType) -> str:
