@@ -49,7 +49,7 @@ def unreachable(mesh: Mesh, product: Address) -> Iterator[Path]:
 def folders(mesh: Mesh, product: Address) -> list[Path]:
     """Where the files of a product's tables lie, also of ports that were staged but never published."""
     tables = {a: load(mesh.catalog, a) for a in _tables(mesh, product)}
-    found = [Path(local_path(t.location())) if t else mesh.settings.warehouse / a.domain / a.port for a, t in tables.items()]
+    found = [Path(local_path(t.location())) if t else mesh.place_of(a) for a, t in tables.items()]
     return [f for f in found if f.is_dir()]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 from typing import Self
 
@@ -77,6 +78,10 @@ class Mesh:
                 f"no product {address} in this mesh", hint="mesh show lists the products; mesh check says what is wrong with one"
             )
         return found
+
+    def place_of(self, address: Address) -> Path:
+        """Where a table is made that is not there yet."""
+        return self.settings.warehouse / address.domain / address.port
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """A connection to the mesh's one DuckDB: in UTC, within the settings' limits, spilling below the mesh's home."""

@@ -166,7 +166,7 @@ def _location_of(mesh: Mesh, address: Address) -> str:
         table = load(mesh.catalog, address)
         if table:
             return table.location()
-    return str(mesh.settings.warehouse / address.domain / address.port)
+    return str(mesh.place_of(address))
 
 
 def _output(told: Told, staged: StagedPort, *, published: bool) -> OutputDataset:
