@@ -1,7 +1,7 @@
 """P2: what does a thousand new rows cost in a resident process with all duties on, and does it stay that way?
 
 A file is put into the landing folder, the product is run (read, five row rules, one key over the whole port, publication, lineage
-into the outbox, expiry), the file is taken away. The floor is pyiceberg's own append of the same rows with `expire_snapshots`
+into the outbox, expiry), the file is moved away. The floor is pyiceberg's own append of the same rows with `expire_snapshots`
 every 20 and no check at all; floor and runners take turns, increment by increment, in one process.
 """
 
@@ -115,6 +115,7 @@ def _figures(taken: Taken, floor: Taken, increments: int) -> dict[str, float]:
         "floor_p99_ms": _p99(floor.wall[WARMUP:end]),
         "ratio_to_floor": p50 / floor_p50,
         "p50_last_over_first": p50 / median(taken.wall[first]),
+        "floor_p50_last_over_first": floor_p50 / median(floor.wall[first]),
         "cpu_p50_ms": median(taken.cpu[last]),
         "floor_cpu_p50_ms": median(floor.cpu[last]),
     }
@@ -168,6 +169,7 @@ def _mesh(root: Path, runner: str) -> Iterator[Mesh]:
     folder = MeshFolder(root)
     folder.product(str(READINGS), columns=COLUMNS, key=["id"])
     folder.landing(str(READINGS)).mkdir(parents=True)
+    (root / "taken").mkdir()
     with opened(root, runner) as mesh:
         yield mesh
 
@@ -177,7 +179,7 @@ def _delivered(mesh: Mesh, rows: pa.Table, number: int) -> Iterator[None]:
     path = mesh.settings.root / "landing" / str(READINGS) / f"{number:06}.csv"
     pyarrow.csv.write_csv(rows, path)
     yield
-    path.unlink()
+    path.rename(mesh.settings.root / "taken" / path.name)
 
 
 def _run(mesh: Mesh) -> None:

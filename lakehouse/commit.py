@@ -8,6 +8,8 @@ written is guarded by version. Next: `write.py`.
 
 from __future__ import annotations
 
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import pyiceberg
 from pyiceberg.exceptions import NoSuchTableError, ValidationError
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, ManifestFile
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, Transaction
@@ -29,7 +31,7 @@ from pyiceberg.table.update import (
     _TableMetadataUpdateContext,
     _update_table_metadata_log,
 )
-from pyiceberg.table.update.snapshot import _SnapshotProducer
+from pyiceberg.table.update.snapshot import _FastAppendFiles, _ManifestMergeManager, _SnapshotProducer
 from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
@@ -38,11 +40,14 @@ from lakehouse.errors import Damaged, PublishConflict, Unavailable
 from lakehouse.store.engine import writing
 
 PROVEN = "0.12."
-MANIFEST_SIZE = 65_536
+MERGED = 8
+"""So many manifests of one magnitude are merged; a power of two."""
+LARGE = 3
+"""Manifests of so many magnitudes, of 512 files, are left as they are."""
 PROPERTIES = {
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "50",
-    "commit.manifest.target-size-bytes": str(MANIFEST_SIZE),
+    "commit.manifest.target-size-bytes": "65536",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "5",
     "write.parquet.compression-codec": "zstd",
@@ -84,7 +89,7 @@ class StagedTable:
     """One table's next state in an open transaction that nothing points at. `base` is None for a table that is yet to be.
 
     `folders` are what was written for it: files of theirs that are not in `added` were needed on the way only. `manifests` are
-    those of the snapshot that was put last.
+    those of the present state, None where nobody has said them.
     """
 
     address: Address
@@ -93,7 +98,7 @@ class StagedTable:
     added: list[DataFile] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
-    manifests: list[ManifestFile] = field(default_factory=list)
+    manifests: Sequence[ManifestFile] | None = None
 
     @property
     def metadata(self) -> TableMetadata:
@@ -122,7 +127,7 @@ class StagedTable:
         if not added and not removed:
             return
         update = self.transaction.update_snapshot(snapshot_properties=properties)
-        with self._heard(update.overwrite() if removed else update.merge_append()) as snapshot:
+        with self._producing(update.overwrite() if removed else update.fast_append()) as snapshot:
             for file in added:
                 snapshot.append_data_file(file)
             for file in removed:
@@ -130,18 +135,20 @@ class StagedTable:
         self.added += added
         self.removed += removed
 
-    def _heard(self, producer: _SnapshotProducer[Any]) -> _SnapshotProducer[Any]:
-        """The producer, which also says which manifests it lists, so that the list need not be read back.
+    def _producing(self, producer: _SnapshotProducer[Any]) -> _SnapshotProducer[Any]:
+        """The producer, which takes the present manifests from here and leaves the next here: no list is read back.
 
-        It is asked to merge manifests only when there is one to be made: it would hand each of a large table's to a thread to see that.
+        An overwrite looks for the removed files in the manifests that it reads.
         """
-        listed = producer._process_manifests
+        appends, before = isinstance(producer, _FastAppendFiles), self.manifests
 
-        def heard(manifests: list[ManifestFile]) -> list[ManifestFile]:
-            self.manifests = listed(manifests) if _fill_one(manifests) else manifests
+        def processed(manifests: list[ManifestFile]) -> list[ManifestFile]:
+            self.manifests = _merged(producer, manifests)
             return self.manifests
 
-        producer._process_manifests = heard  # type: ignore[method-assign]
+        producer._process_manifests = processed  # type: ignore[method-assign]
+        if appends and before is not None:
+            producer._existing_manifests = lambda: list(before)  # type: ignore[method-assign]
         return producer
 
     def expire(self, keep: Iterable[int]) -> list[str]:
@@ -153,9 +160,26 @@ class StagedTable:
         return [s.manifest_list for s in gone]
 
 
-def _fill_one(manifests: Sequence[ManifestFile]) -> bool:
-    """Whether the small manifests are together as large as one is to be."""
-    return sum(m.manifest_length for m in manifests if m.manifest_length < MANIFEST_SIZE // 2) > MANIFEST_SIZE
+def _merged(producer: _SnapshotProducer[Any], manifests: Sequence[ManifestFile]) -> list[ManifestFile]:
+    """`MERGED` manifests of about as many files become one: a list stays short, and each file is written into few manifests.
+
+    pyiceberg fills manifests up to a size, so that a small one is written again and again until it has grown to it.
+    """
+    live = [m for m in manifests if m.added_snapshot_id == producer.snapshot_id or m.has_added_files() or m.has_existing_files()]
+    alike: dict[tuple[int, int], list[ManifestFile]] = defaultdict(list)
+    for manifest in live:
+        if manifest.added_snapshot_id != producer.snapshot_id and manifest.content == ManifestContent.DATA:
+            alike[manifest.partition_spec_id, _magnitude(manifest)].append(manifest)
+    for (_, magnitude), some in alike.items():
+        if len(some) >= MERGED and magnitude < LARGE:
+            together = _ManifestMergeManager(sys.maxsize, 0, merge_enabled=True, snapshot_producer=producer).merge_manifests(some)
+            return [*(m for m in live if m not in some), *together]
+    return live
+
+
+def _magnitude(manifest: ManifestFile) -> int:
+    files = (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
+    return (max(files, 1).bit_length() - 1) // (MERGED.bit_length() - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Stage:
         added, removed = self._place(staged, split_rows)
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
-        self.mesh.manifests.learn(staged.table.metadata, staged.table.manifests, added, removed)
+        self.mesh.manifests.learn(staged.table.metadata, staged.table.manifests or (), added, removed)
         sweep(staged.table, keep=paths(staged.table.added))
         self.ports[port.name] = staged
         return staged
@@ -128,6 +128,7 @@ class Stage:
 
     def _table(self, contract: Contract, meant: str = "") -> StagedTable:
         staged = self._staged(contract, meant)
+        staged.manifests = self.mesh.manifests.manifests(staged.manifest_list)
         self.touched_tables.append(staged)
         return staged
 

@@ -6,6 +6,7 @@ import random
 import uuid
 
 import pytest
+from pyiceberg.manifest import ManifestFile
 
 from lakehouse.address import Address
 from lakehouse.commit import load
@@ -16,6 +17,18 @@ from orchestration.story import Request, run_product
 from tests.spine.tried import Tried
 
 READINGS: dict[str, Property] = {"id": "integer", "part": "integer", "value": {"logicalType": "integer", "required": True}}
+
+
+MANY = 20
+"""More manifests than forty deliveries leave: each eight of about as many files become one."""
+
+
+def listed(mesh: Mesh, port: Address, *, fresh: bool) -> dict[str, ManifestFile]:
+    """A port's manifests, as remembered or as they stand in the list."""
+    table = load(mesh.catalog, port)
+    snapshot = table.current_snapshot() if table else None
+    manifests = mesh.manifests.fresh() if fresh else mesh.manifests
+    return {m.manifest_path: m for m in manifests.manifests(snapshot.manifest_list if snapshot else None)}
 
 
 def files(mesh: Mesh, port: Address, *, fresh: bool) -> set[tuple[str, int]]:
@@ -39,3 +52,26 @@ def test_what_is_remembered_is_what_was_written(here: Tried, write: Write):
             list(run_product(mesh, mesh.product(port), Request(run_id=str(uuid.uuid4()))))
             assert files(mesh, port, fresh=False) == files(mesh, port, fresh=True)
             assert files(mesh, port.quarantine, fresh=False) == files(mesh, port.quarantine, fresh=True)
+            remembered, written = listed(mesh, port, fresh=False), listed(mesh, port, fresh=True)
+            assert {path: m._data for path, m in remembered.items()} == {path: m._data for path, m in written.items()}
+            assert len(written) < MANY
+
+
+def test_a_merged_manifest_says_when_each_file_came(here: Tried):
+    """A file keeps the sequence number of the snapshot that added it, however often its manifest was merged."""
+    here.product("lab.readings", columns=READINGS, key=["id"])
+    port = Address("lab", "readings")
+    came: dict[str, int | None] = {}
+    with here.open() as mesh:
+        for number in range(70):
+            here.deliver(str(port), f"{number:02}.csv", [{"id": number, "part": 0, "value": number}])
+            list(run_product(mesh, mesh.product(port), Request(run_id=str(uuid.uuid4()))))
+            table = load(mesh.catalog, port)
+            assert table is not None
+            snapshot = table.current_snapshot()
+            assert snapshot is not None
+            entries = [e for m in snapshot.manifests(table.io) for e in m.fetch_manifest_entry(table.io)]
+            now = {e.data_file.file_path: e.sequence_number for e in entries}
+            assert came.items() <= now.items()
+            assert set(now.values()) == set(range(1, number + 2))
+            came = now
