@@ -67,7 +67,7 @@ def cell(text: str, kind: ColumnType, formats: Formats, *, alias: str = "") -> C
         return Cell(value=text, right="true", wrong="false")
     value, pattern = _value(text, kind, formats), _pattern(kind, formats)
     known = alias or f"({value})"
-    wrong = f"({text} IS NOT NULL AND ({known} IS NULL OR {_bent(text, known, kind, pattern)}))"
+    wrong = f"({text} IS NOT NULL AND ({known} IS NULL OR {_misread(text, known, kind, formats)} OR {_bent(text, known, kind, pattern)}))"
     return Cell(value=value, right=f"({_right(text, known, kind, pattern)} OR {text} IS NULL)", wrong=wrong)
 
 
@@ -87,7 +87,7 @@ def usual(text: str, kind: ColumnType, formats: Formats, *, alias: str) -> Usual
 def _value(text: str, kind: ColumnType, formats: Formats) -> str:
     custom = _format(kind, formats)
     if custom:
-        return f"try_strptime({text}, {literal(custom)})::{kind.duckdb}"
+        return f"{_parsed(text, custom)}::{kind.duckdb}"
     comma = formats.decimal == "," and _fractional(kind)
     source = f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END" if comma else text
     if isinstance(kind, Decimal):  # the cast to a decimal loses digits of what has an exponent
@@ -139,6 +139,20 @@ def _or_iso(text: str, value: str, kind: ColumnType) -> str:
         return ""
     ends, shown = forms[str(kind)]
     return f" OR rtrim(replace({text}, 'T', ' '), '{ends}') = rtrim({shown}, '.0')"
+
+
+def _parsed(text: str, custom: str) -> str:
+    return f"try_strptime({text}, {literal(custom)})"
+
+
+def _misread(text: str, value: str, kind: ColumnType, formats: Formats) -> str:
+    """Whether a declared format reads more than the type holds: nanoseconds, the time of a date, the offset of what has no zone."""
+    custom = _format(kind, formats)
+    if not custom:
+        return "false"
+    if kind != Primitive("timestamptz") and "%z" in custom.lower():
+        return "true"
+    return f"{_parsed(text, custom)} <> {value}"
 
 
 def _bent(text: str, value: str, kind: ColumnType, pattern: str | None) -> str:

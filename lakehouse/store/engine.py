@@ -6,6 +6,7 @@ Next: `tables.py`.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,12 @@ def open_engine(database: Path) -> Engine:
 
 def _on_connect(dbapi: Any, _record: object) -> None:
     dbapi.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}", "foreign_keys=ON"):
-        dbapi.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}", "foreign_keys=ON"):
+            dbapi.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        dbapi.close()  # the pool forgets a connection that could not be made ready
+        raise
 
 
 def _on_begin(connection: Connection) -> None:

@@ -27,6 +27,7 @@ publications = Table(
     Column("withdrawn", Integer, nullable=False, default=0),
     Column("expired", Integer, nullable=False, default=0),
     Index("publications_by_product", "product", "seq"),
+    Index("publications_kept", "product", "expired", "seq"),
 )
 
 port_states = Table(

@@ -139,6 +139,18 @@ def test_formats(landing) -> None:
     assert one(landing, "timestamptz", ["2013-01-02 10:30 +0200"], offset) == [datetime(2013, 1, 2, 8, 30, tzinfo=UTC)]
 
 
+def test_formats_that_say_more_than_the_type_holds(landing) -> None:
+    """Nanoseconds, the time of a date and the offset of a local time are not dropped: the row is rejected."""
+    nanoseconds = Dialect(delimiter="|", timestamp_format="%Y-%m-%d %H:%M:%S.%n")
+    fine, coarse = "2013-01-02 10:30:00.123456789", "2013-01-02 10:30:00.123456000"
+    assert one(landing, "timestamp", [fine, coarse], nanoseconds) == [..., datetime.fromisoformat("2013-01-02T10:30:00.123456")]
+    assert one(landing, "timestamptz", [fine, coarse], nanoseconds) == [..., datetime(2013, 1, 2, 10, 30, 0, 123456, tzinfo=UTC)]
+    clock = Dialect(delimiter="|", date_format="%Y-%m-%d %H:%M")
+    assert one(landing, "date", ["2013-01-02 10:30", "2013-01-02 00:00"], clock) == [..., date(2013, 1, 2)]
+    offset = Dialect(delimiter="|", timestamp_format="%Y-%m-%d %H:%M %z")
+    assert one(landing, "timestamp", ["2013-01-02 10:30 +0200", "2013-01-02 10:30 +0000"], offset) == [..., ...]
+
+
 def test_lists(landing) -> None:
     """A list is read as DuckDB writes it."""
     assert one(landing, ListOf(Primitive("int")), ['"[1,2]"', '"[1,x]"', ""]) == [[1, 2], ..., None]
