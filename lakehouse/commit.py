@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from sqlalchemy import Connection, text
 
 from lakehouse.address import Address
 from lakehouse.catalogs import MeshCatalog
-from lakehouse.errors import Damaged, PublishConflict, Unavailable
+from lakehouse.errors import Damaged, LeaseLost, PublishConflict, Unavailable
 from lakehouse.store.engine import writing
 
 PROVEN = "0.12."
@@ -236,9 +237,10 @@ def commit(
                 _swap(connection, catalog.name, table, done)
                 fault("k11")
             record(connection, [done for _, done in ready])
-    except PublishConflict:
+    except (PublishConflict, LeaseLost):
         for table, done in ready:
-            table.io.delete(done.metadata_location)
+            with suppress(FileNotFoundError):  # who took over has removed it
+                table.io.delete(done.metadata_location)
         raise
     fault("k8")
     for table, done in ready:

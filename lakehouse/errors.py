@@ -109,6 +109,10 @@ class Unavailable(MeshError):
     exit_code = 3
 
 
+class LeaseLost(Unavailable):
+    """Another run took the product over, since this one could not be seen to live."""
+
+
 class NotInstalled(Unavailable):
     """An optional part is not installed."""
 

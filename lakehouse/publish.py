@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from lakehouse.collect import remove_only_reached_by
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.diff import contract_to_json
-from lakehouse.errors import Damaged, Unavailable
+from lakehouse.errors import Damaged, LeaseLost, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
 from lakehouse.scan import local_path
@@ -68,7 +68,7 @@ def new_publication_id(at: datetime) -> str:
 
 
 def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequence[Mapping[str, object]] = ()) -> Publication:
-    """Make the staged state current, or raise PublishConflict with nothing changed. The report must not block.
+    """Make the staged state current, or raise PublishConflict or LeaseLost with nothing changed. The report must not block.
 
     When the store cannot say whether the commit went through, the publication is looked for: it is there or nothing of it is.
     """
@@ -81,6 +81,7 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     made: list[Publication] = []
 
     def record(con: Connection, done: Sequence[Committed]) -> None:
+        _require_lease(stage, con)
         publication = _publication(id, stage, facts, done)
         mesh.store.record(con, publication)
         _keep_contracts(stage, con)
@@ -119,12 +120,22 @@ def reject(
     reason = "; ".join(f"{r.rule}: {r.message}" for p in report.ports for r in p.rules if r.blocks)
     staged = {str(p.address): [f.file_path for f in p.batch] for p in stage.ports.values()}
     with stage.mesh.store.writing() as con:
+        _require_lease(stage, con)
         for batch in batches:
             stage.mesh.store.put_batch(con, replace(batch, state="rejected", reason=reason, attempt=attempt, staged=staged))
         keep_report(stage.mesh, con, stage, report, publication=None, at=at)
         for event in events:
             stage.mesh.store.say(con, "lineage", stage.run_id, event, at)
     abandon(stage, keep=[f for files in staged.values() for f in files])
+
+
+def _require_lease(stage: Stage, con: Connection) -> None:
+    """Who was taken for dead has no staged files any more, and another run has its batches."""
+    if not stage.mesh.store.holds(con, stage.product.address, stage.run_id):
+        raise LeaseLost(
+            f"{stage.product.address}: run {stage.run_id} stood still for so long that another run took over; it changed nothing",
+            hint="mesh run takes what is left to do; [publishing] lease says how long a silent run is waited for",
+        )
 
 
 def drop_staged(mesh: Mesh, tried: Batch) -> None:
@@ -188,10 +199,9 @@ def _remove_manifests(mesh: Mesh, table: StagedTable) -> None:
     if table.manifest_list is None or table.manifest_list == before:
         return
     known = {m.manifest_path for m in mesh.manifests.manifests(before)}
-    for manifest in mesh.manifests.manifests(table.manifest_list):
-        if manifest.manifest_path not in known:
-            table.io.delete(manifest.manifest_path)
-    table.io.delete(table.manifest_list)
+    ours = {m.manifest_path for m in table.manifests or ()}
+    for address in (*(ours - known), table.manifest_list):  # who took over from a run that was thought dead has removed them
+        Path(local_path(address)).unlink(missing_ok=True)
 
 
 def _keep_metadata_short(stage: Stage) -> list[str]:

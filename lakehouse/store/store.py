@@ -51,6 +51,7 @@ _ARRIVALS = select(tables.arrivals).where(
 )
 _ARRIVALS_NAMED = _ARRIVALS.where(tables.arrivals.c.name.in_(bindparam("values", expanding=True)))
 _ARRIVALS_WITH = _ARRIVALS.where(tables.arrivals.c.digest.in_(bindparam("values", expanding=True)))
+_WRITER = select(tables.leases.c.run_id).where(tables.leases.c.kind == "product", tables.leases.c.subject == bindparam("product"))
 _END_LEASE = delete(tables.leases).where(tables.leases.c.id == bindparam("lease"))
 
 
@@ -208,6 +209,10 @@ class Store:
     def put_lease(self, con: Connection, lease: Lease) -> None:
         """Write a new lease."""
         con.execute(_ADD_LEASE, rows.from_lease(lease))
+
+    def holds(self, con: Connection, product: Address, run_id: str) -> bool:
+        """Whether the run is still the product's one writer."""
+        return con.execute(_WRITER, {"product": str(product)}).scalar() == run_id
 
     def renew_lease(self, con: Connection, id: str, expires: datetime) -> None:
         """Move a lease's expiry; one that was ended stays ended."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lakehouse.address import Address
-from lakehouse.errors import Unavailable
+from lakehouse.collect import recover
+from lakehouse.errors import LeaseLost, Unavailable
 from lakehouse.faults import Faults
 from lakehouse.mesh import Mesh
+from lakehouse.pins import writing
 from lakehouse.publish import Circumstances, publish
 from lakehouse.stage import Stage
 from lakehouse.testing import MeshFolder, Property
@@ -46,17 +50,39 @@ def orders(tmp_path) -> MeshFolder:
     return folder
 
 
-def run(mesh: Mesh) -> list[Outcome]:
-    return list(run_product(mesh, mesh.product(ORDERS), Request(run_id="00000000-0000-4000-8000-000000000001")))
+def run(mesh: Mesh, run_id: str = "00000000-0000-4000-8000-000000000001") -> list[Outcome]:
+    return list(run_product(mesh, mesh.product(ORDERS), Request(run_id=run_id)))
 
 
 def intrude(folder: MeshFolder, id: int) -> None:
-    """Publish a row without asking for the product's lease."""
-    with folder.open() as mesh, mesh.connection() as connection:
+    """Publish a row behind the back of the product's writer."""
+    with folder.open() as mesh, set_aside(mesh), writing(mesh, ORDERS, "intruder", recover), mesh.connection() as connection:
         stage = Stage(mesh, mesh.product(ORDERS), "intruder", connection, "intruder")
         stage.write(stage.product.main, f"(select {id}::bigint as id, 9.0::double as amount)")
         facts = Circumstances(kind="replay", at=mesh.now(), code_version="", fingerprint="", inputs={}, batches=[])
         publish(stage, stage.audit({}), facts)
+
+
+@contextmanager
+def set_aside(mesh: Mesh) -> Iterator[None]:
+    """Take the writer's lease out of the store, and put it back."""
+    with mesh.store.writing() as con:
+        (lease,) = mesh.store.leases(con)
+        mesh.store.end_lease(con, lease.id)
+    yield
+    with mesh.store.writing() as con:
+        mesh.store.put_lease(con, lease)
+
+
+def take_over(folder: MeshFolder) -> None:
+    """Run the product on another machine, which has not heard of the writer for long."""
+    with folder.open() as mesh:
+        with mesh.store.writing() as con:
+            (lease,) = mesh.store.leases(con)
+            mesh.store.end_lease(con, lease.id)
+            mesh.store.put_lease(con, replace(lease, holder=replace(lease.holder, host="elsewhere"), expires=mesh.now()))
+        folder.clock.forward(timedelta(seconds=1))
+        assert [o.result for o in run(mesh, "another run")] == ["published"]
 
 
 def ids(folder: MeshFolder) -> list[int]:
@@ -81,6 +107,25 @@ def test_what_came_in_between_counts_in_the_second_verdict(orders: MeshFolder):
     assert outcome.result == "blocked"
     assert ids(orders) == [1, 2]
     assert [p for p in Witness(orders.root / ".mesh").problems() if "told" not in p] == []
+
+
+@pytest.mark.parametrize("point", ["k1", "k2", "k4", "k7"])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_who_was_taken_for_dead_changes_nothing(tmp_path, point: str, key: list[str]):
+    """A run stands still beyond its lease, another machine takes over and publishes its delivery: the first changes nothing any more.
+
+    Its staged files are gone, so it may also find itself blocked: that does not count either.
+    """
+    folder = MeshFolder(tmp_path)
+    folder.product("shop.orders", columns=COLUMNS, key=key)
+    folder.deliver("shop.orders", "1.csv", [{"id": 1, "amount": 1}, {"id": 2, "amount": -1}])
+    with folder.open() as mesh:
+        mesh.faults = Meanwhile(point=point, act=lambda: take_over(folder))
+        with pytest.raises(LeaseLost):
+            run(mesh)
+        assert [b.state for b in mesh.store.batches(ORDERS)] == ["published"]
+    assert ids(folder) == [1, 2]
+    assert [p for p in Witness(folder.root / ".mesh").problems() if "told" not in p] == []
 
 
 @pytest.mark.parametrize("landed", [True, False])
