@@ -22,6 +22,7 @@ from lakehouse.commit import StagedTable, load
 from lakehouse.declare.contract import Column, Contract, Place
 from lakehouse.errors import WrongUse
 from lakehouse.mesh import Mesh
+from lakehouse.pins import pinned
 from lakehouse.rules import RowRule
 from lakehouse.scan import paths, scan
 from lakehouse.sources import Rejected
@@ -152,13 +153,12 @@ def still(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow]) -> list[Qua
 
 
 def _ask(mesh: Mesh, port: Address, query: str) -> list[tuple[Any, ...]]:
-    """A query over a port's quarantine as it is, which it calls `{kept}`."""
+    """A query over a port's quarantine as it was published last, which it calls `{kept}`."""
     table = load(mesh.catalog, port.quarantine)
     if table is None:
         return []
-    snapshot = table.current_snapshot()
-    files = mesh.manifests.files(snapshot.manifest_list if snapshot else None)
-    with mesh.connection() as connection:
+    with pinned(mesh, {port: mesh.declarations.producer(port).address}, f"quarantine of {port}") as pins, mesh.connection() as connection:
+        files = mesh.manifests.files(pins[port].state.quarantine) if port in pins else ()
         return connection.execute(query.format(kept=scan(paths(files), table.schema()))).fetchall()
 
 

@@ -16,6 +16,7 @@ from lakehouse.declare.product import OutputPort, Product
 from lakehouse.diff import Difference, diff
 from lakehouse.gate import audit
 from lakehouse.mesh import Mesh
+from lakehouse.pins import pinned
 from lakehouse.read import contract_of, decision_on, relation_of
 from lakehouse.rules import gate_rules, row_rules
 from lakehouse.store import PortState
@@ -37,10 +38,9 @@ class Planned:
 def plan(mesh: Mesh, products: Sequence[Product]) -> Iterator[Planned]:
     """Every change that a run of `products` would carry, or be stopped by."""
     for product in products:
-        current = mesh.store.current(product.address)
-        states = {s.address: s for s in current.ports} if current else {}
-        for port in product.outputs:
-            yield from _port(mesh, port, states.get(port.address))
+        with pinned(mesh, {port.address: product.address for port in product.outputs}, f"plan of {product.address}") as pins:
+            for port in product.outputs:
+                yield from _port(mesh, port, pins[port.address].state if port.address in pins else None)
 
 
 def _port(mesh: Mesh, port: OutputPort, state: PortState | None) -> Iterator[Planned]:
