@@ -92,7 +92,10 @@ def _replay(
             try:
                 relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
                 rejected = partial(again.rejected, inputs)
-                stage.write(port, relation, rejected=rejected, mode="upsert" if port.write == "upsert" else "append")
+                written = stage.write(port, relation, rejected=rejected, mode="upsert" if port.write == "upsert" else "append")
+                if not written.rows + written.skipped:  # all would be set aside again, so they stay as they are
+                    abandon(stage)
+                    return Outcome(batch=batch, result="unchanged", publication=stage.current)
                 _follow(product, port, stage, transform, bound)
             except duckdb.Error as error:
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
