@@ -69,6 +69,7 @@ def _embedded(settings: Settings) -> tuple[MeshCatalog, Store]:
 
 def _open(settings: Settings) -> tuple[MeshCatalog, Store]:
     engine = open_engine(settings.database)
+    store = Store(engine)  # first: a file that is no database is found by an engine of which nothing stays open
     catalog = MeshCatalog(
         CATALOG_NAME,
         uri=f"sqlite:///{settings.database}",
@@ -79,7 +80,7 @@ def _open(settings: Settings) -> tuple[MeshCatalog, Store]:
     catalog.engine.dispose()
     catalog.engine = engine
     catalog.known = LRUCache(_KEPT_METADATA)
-    return catalog, Store(engine)
+    return catalog, store
 
 
 @contextmanager
