@@ -48,7 +48,7 @@ def survey(files: Sequence[Path], sample_rows: int) -> Survey:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone='UTC'")
         _load(connection, headers, names, dialect, sample_rows)
-        return _survey(connection, names, dialect, [*_left_out(list(headers.values()), names), *_foreign(encoding)])
+        return _survey(connection, names, dialect, [*_left_out(list(headers.values()), names), *_foreign(encoding), *_unread(connection)])
 
 
 def _at(file: Path) -> Delivery:
@@ -70,6 +70,13 @@ def _foreign(encoding: str) -> Iterator[str]:
         yield f"not UTF-8, read as {encoding}: look whether the texts are right"
 
 
+def _unread(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """What a run would set aside of the rows that were looked at."""
+    ((lines,),) = connection.execute("SELECT count(DISTINCT (file_id, line)) FROM reject_errors").fetchall()
+    if lines:
+        yield f"{lines:,} line{'s' if lines != 1 else ''} cannot be read with these columns, and will be quarantined"
+
+
 def _survey(connection: duckdb.DuckDBPyConnection, names: Sequence[str], dialect: Dialect, notes: Sequence[str]) -> Survey:
     guesses = _settle([_guess(connection, n) for n in range(len(names))])
     nulls = _null_texts(connection, guesses)
@@ -89,7 +96,7 @@ def _load(connection: duckdb.DuckDBPyConnection, headers: dict[Path, list[str]],
         reads.append(
             f"SELECT {picked} FROM read_csv([{literal(str(file))}], columns = {{{columns}}}, auto_detect = false, "
             f"header = {str(dialect.header).lower()}, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, "
-            f"escape = {literal(dialect.escape)}, nullstr = [''], ignore_errors = true)"
+            f"escape = {literal(dialect.escape)}, nullstr = [''], store_rejects = true)"
         )
     connection.execute(f"CREATE TEMP TABLE sample AS SELECT * FROM ({' UNION ALL '.join(reads)}) LIMIT {rows}")
 

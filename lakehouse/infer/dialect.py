@@ -23,7 +23,7 @@ Encoding = Literal["utf-8", "utf-16", "latin-1"]
 
 def sniff(file: Path) -> Dialect:
     """The dialect of a file; WrongUse when it is no CSV."""
-    query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv({literal(str(file))}, all_varchar = true)"
+    query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv({literal(str(file))}, all_varchar = true, ignore_errors = true)"
     try:
         with duckdb.connect() as connection:
             delimiter, quote, escape = connection.execute(query).fetchall()[0]

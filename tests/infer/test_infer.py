@@ -181,6 +181,17 @@ def test_several_files(tmp_path: Path) -> None:
     assert read(draft, files) == (3, 0)
 
 
+def test_lines_that_are_no_records_are_counted(tmp_path):
+    """A line too long and one too short hide neither the dialect nor themselves: so many are quarantined by the first run."""
+    lines = [f"{n},name {n}" for n in range(100)]
+    lines[50:52] = ["50,a,b,c", "51"]
+    files = [put(tmp_path, "1.csv", "id,name\n" + "\n".join(lines) + "\n"), put(tmp_path, "2.csv", "id,name\n100,x\n")]
+    draft = infer(files)
+    assert [(c.name, str(c.type)) for c in draft.columns] == [("id", "long"), ("name", "string")]
+    assert draft.notes == ("2 lines cannot be read with these columns, and will be quarantined",)
+    assert read(draft, files) == (99, 2)
+
+
 def test_json_lines(tmp_path: Path) -> None:
     """JSON's own types are kept; dates and nested types are found; mixed values are named as such."""
     lines = ['{"a":1,"day":"2013-01-01","l":[1,null],"s":{"x":1.5},"m":1}', '{"a":2,"l":[],"s":{"y":"z"},"m":"x"}']
