@@ -13,19 +13,21 @@ from pathlib import Path
 from lakehouse.address import Address
 from lakehouse.commit import load
 from lakehouse.mesh import Mesh
-from lakehouse.pins import alive
+from lakehouse.pins import alive, require_lease
 from lakehouse.scan import local_path
 from lakehouse.store import Connection, Publication
 
 
-def recover(mesh: Mesh, product: Address) -> None:
+def recover(mesh: Mesh, product: Address, run_id: str) -> None:
     """After a dead run of `product`, whose lease the caller has taken over: remove what it staged and never published."""
-    collect(mesh, product)
+    collect(mesh, product, run_id)
 
 
-def collect(mesh: Mesh, product: Address) -> tuple[Path, ...]:
-    """Remove every file below the product's tables that nothing leads to. The caller holds the product's lease."""
+def collect(mesh: Mesh, product: Address, run_id: str) -> tuple[Path, ...]:
+    """Remove every file below the product's tables that nothing leads to. The run holds the product's lease, or LeaseLost."""
     gone = tuple(unreachable(mesh, product))
+    with mesh.store.reading() as con:  # asked after looking: who may have taken over since has no file among these
+        require_lease(mesh, con, product, run_id)
     for path in gone:
         path.unlink(missing_ok=True)
     for folder in sorted({p.parent for p in gone}, key=lambda p: len(p.parts), reverse=True):

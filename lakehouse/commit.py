@@ -19,7 +19,7 @@ from typing import Any
 import pyiceberg
 from pyiceberg.exceptions import NoSuchTableError, ValidationError
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
+from pyiceberg.manifest import UNASSIGNED_SEQ, DataFile, ManifestContent, ManifestFile
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, Transaction
@@ -133,6 +133,9 @@ class StagedTable:
                 snapshot.append_data_file(file)
             for file in removed:
                 snapshot.delete_data_file(file)
+        for manifest in self.manifests or ():
+            if manifest.sequence_number == UNASSIGNED_SEQ:  # as a list of Iceberg's first version is read
+                manifest.sequence_number = manifest.min_sequence_number = 0
         self.added += added
         self.removed += removed
 

@@ -13,7 +13,7 @@ from lakehouse.address import Address
 from lakehouse.collect import collect, expire, recover
 from lakehouse.declare.product import Product
 from lakehouse.mesh import Mesh
-from lakehouse.pins import writing
+from lakehouse.pins import require_lease, writing
 from lakehouse.retention import give_old_up, retain
 
 
@@ -34,9 +34,9 @@ def maintain(mesh: Mesh, product: Product, run_id: str) -> Upkeep:
     with writing(mesh, product.address, run_id, recover):
         retained = retain(mesh, product, run_id)
         given_up = give_old_up(mesh, product, run_id)
-        forgotten = _forget_rejected(mesh, product.address)
+        forgotten = _forget_rejected(mesh, product.address, run_id)
         expired = expire(mesh, product.address)
-        removed = collect(mesh, product.address)
+        removed = collect(mesh, product.address, run_id)
     mesh.store.forget(mesh.now() - timedelta(days=mesh.settings.history.days))
     return Upkeep(
         product=product.address,
@@ -48,11 +48,12 @@ def maintain(mesh: Mesh, product: Product, run_id: str) -> Upkeep:
     )
 
 
-def _forget_rejected(mesh: Mesh, product: Address) -> tuple[str, ...]:
+def _forget_rejected(mesh: Mesh, product: Address, run_id: str) -> tuple[str, ...]:
     """Stop keeping the staged rows of batches that were rejected longer ago than promised; `collect` removes the files."""
     oldest = mesh.now() - timedelta(days=mesh.settings.history.rejected_days)
     old = [b for b in mesh.store.batches(product) if b.staged and b.at < oldest]
     with mesh.store.writing() as con:
+        require_lease(mesh, con, product, run_id)
         for batch in old:
             mesh.store.put_batch(con, replace(batch, staged=None))
     return tuple(b.id for b in old)

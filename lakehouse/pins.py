@@ -21,9 +21,9 @@ import psutil
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from lakehouse.address import Address
-from lakehouse.errors import Unavailable, WrongUse
+from lakehouse.errors import LeaseLost, Unavailable, WrongUse
 from lakehouse.mesh import Mesh
-from lakehouse.store import Holder, Lease, Pin
+from lakehouse.store import Connection, Holder, Lease, Pin
 
 
 class _Busy(Unavailable):
@@ -52,7 +52,7 @@ def alive(lease: Lease, mesh: Mesh) -> bool:
 
 
 @contextmanager
-def writing(mesh: Mesh, product: Address, run_id: str, recover: Callable[[Mesh, Address], None]) -> Iterator[None]:
+def writing(mesh: Mesh, product: Address, run_id: str, recover: Callable[[Mesh, Address, str], None]) -> Iterator[None]:
     """Be the one writer of `product`; waits `publishing.wait` seconds for another run, and calls `recover` after a dead one."""
     lease = _new("product", product, run_id, mesh)
     attempts = Retrying(
@@ -64,8 +64,20 @@ def writing(mesh: Mesh, product: Address, run_id: str, recover: Callable[[Mesh, 
     after_a_death = attempts(_take, mesh, lease)
     with _held(mesh, lease):
         if after_a_death:
-            recover(mesh, product)
+            recover(mesh, product, run_id)
         yield
+
+
+def require_lease(mesh: Mesh, con: Connection, product: Address, run_id: str) -> None:
+    """Raise LeaseLost unless the run is still the writer of `product`, in the transaction of what it is about to record.
+
+    Who was taken for dead has no staged files any more, and another run has its batches.
+    """
+    if not mesh.store.holds(con, product, run_id):
+        raise LeaseLost(
+            f"{product}: run {run_id} stood still for so long that another run took over; it changed nothing",
+            hint="mesh run takes what is left to do; [publishing] lease says how long a silent run is waited for",
+        )
 
 
 def _take(mesh: Mesh, lease: Lease) -> bool:

@@ -18,9 +18,10 @@ from pydantic import TypeAdapter
 from lakehouse.collect import remove_only_reached_by
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.diff import contract_to_json
-from lakehouse.errors import Damaged, LeaseLost, Unavailable
+from lakehouse.errors import Damaged, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
+from lakehouse.pins import require_lease
 from lakehouse.scan import local_path
 from lakehouse.stage import Stage
 from lakehouse.staged import StagedPort
@@ -81,7 +82,7 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
     made: list[Publication] = []
 
     def record(con: Connection, done: Sequence[Committed]) -> None:
-        _require_lease(stage, con)
+        require_lease(stage.mesh, con, stage.product.address, stage.run_id)
         publication = _publication(id, stage, facts, done)
         mesh.store.record(con, publication)
         _keep_contracts(stage, con)
@@ -120,22 +121,13 @@ def reject(
     reason = "; ".join(f"{r.rule}: {r.message}" for p in report.ports for r in p.rules if r.blocks)
     staged = {str(p.address): [f.file_path for f in p.batch] for p in stage.ports.values()}
     with stage.mesh.store.writing() as con:
-        _require_lease(stage, con)
+        require_lease(stage.mesh, con, stage.product.address, stage.run_id)
         for batch in batches:
             stage.mesh.store.put_batch(con, replace(batch, state="rejected", reason=reason, attempt=attempt, staged=staged))
         keep_report(stage.mesh, con, stage, report, publication=None, at=at)
         for event in events:
             stage.mesh.store.say(con, "lineage", stage.run_id, event, at)
     abandon(stage, keep=[f for files in staged.values() for f in files])
-
-
-def _require_lease(stage: Stage, con: Connection) -> None:
-    """Who was taken for dead has no staged files any more, and another run has its batches."""
-    if not stage.mesh.store.holds(con, stage.product.address, stage.run_id):
-        raise LeaseLost(
-            f"{stage.product.address}: run {stage.run_id} stood still for so long that another run took over; it changed nothing",
-            hint="mesh run takes what is left to do; [publishing] lease says how long a silent run is waited for",
-        )
 
 
 def drop_staged(mesh: Mesh, tried: Batch) -> None:

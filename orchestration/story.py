@@ -24,7 +24,7 @@ from lakehouse.diff import fingerprint as fingerprint_of
 from lakehouse.errors import BatchRefused, MeshError, PublishConflict, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
-from lakehouse.pins import pinned, writing
+from lakehouse.pins import pinned, require_lease, writing
 from lakehouse.publish import Circumstances, abandon, drop_staged, publish, reject, staging
 from lakehouse.read import decision_on, relation_of
 from lakehouse.sources import open_source
@@ -243,26 +243,30 @@ def _until_settled(run: Run, work: Work) -> Outcome:
         if work.due and work.due.refusal:
             raise work.due.refusal
         if work.due and not dry:
-            _remember(mesh, run.product, work.due)
+            _remember(run, work.due)
         return attempts(_take, run, work)
     except (Unavailable, PublishConflict):
         raise
     except MeshError as error:
         if not dry:
-            _give_up(mesh, work, error)
+            _give_up(run, work, error)
         return Outcome(batch=work.batch, result="blocked" if isinstance(error, BatchRefused) else "failed", error=error)
 
 
-def _remember(mesh: Mesh, product: Product, taken: Due) -> None:
+def _remember(run: Run, taken: Due) -> None:
+    mesh, product = run.mesh, run.product
     with mesh.store.writing() as con:
+        require_lease(mesh, con, product.address, run.request.run_id)
         mesh.store.put_batch(con, taken.batch)
         for arrival in taken.arrivals:
             mesh.store.put_arrival(con, product.address, taken.batch.input_port, arrival)
 
 
-def _give_up(mesh: Mesh, work: Work, error: MeshError) -> None:
+def _give_up(run: Run, work: Work, error: MeshError) -> None:
     """Keep a batch that could not even be staged as rejected, so that it is tried again when something changed."""
+    mesh = run.mesh
     with mesh.store.writing() as con:
+        require_lease(mesh, con, run.product.address, run.request.run_id)
         mesh.store.put_batch(con, replace(work.batch, state="rejected", reason=error.what, attempt=work.attempt))
         for arrival in work.due.arrivals if work.due else ():
             mesh.store.put_arrival(con, work.batch.product, work.batch.input_port, arrival)

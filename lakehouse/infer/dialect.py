@@ -22,17 +22,26 @@ Encoding = Literal["utf-8", "utf-16", "latin-1"]
 
 
 def sniff(file: Path) -> Dialect:
-    """The dialect of a file; WrongUse when it is no CSV."""
-    query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv({literal(str(file))}, all_varchar = true, ignore_errors = true)"
-    try:
-        with duckdb.connect() as connection:
-            delimiter, quote, escape = connection.execute(query).fetchall()[0]
-    except duckdb.Error as error:
-        first = str(error).splitlines()[0]
-        raise WrongUse(f"the file cannot be read as a CSV: {first}", hint="is it a text, one record a line?", place=file.name) from None
+    """The dialect of a file; WrongUse when it is no CSV. Lines that do not fit are passed over where several columns are seen only so."""
+    found: list[Dialect] = []
+    problem = ""
+    for options in ("", ", ignore_errors = true"):
+        try:
+            found.append(_sniffed(file, options))
+        except duckdb.Error as error:
+            problem = str(error).splitlines()[0]
+    if not found:
+        raise WrongUse(f"the file cannot be read as a CSV: {problem}", hint="is it a text, one record a line?", place=file.name)
+    return next((dialect for dialect in found if len(read_header(file.name, file, dialect)) > 1), found[0])
+
+
+def _sniffed(file: Path, options: str) -> Dialect:
+    query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv({literal(str(file))}, all_varchar = true{options})"
+    with duckdb.connect() as connection:
+        delimiter, quote, escape = connection.execute(query).fetchall()[0]
     mark = '"' if quote == _EMPTY else quote
     dialect = Dialect(delimiter=delimiter, quote=mark, escape=mark if escape == _EMPTY else escape)
-    return Dialect(delimiter=dialect.delimiter, quote=dialect.quote, escape=dialect.escape, header=_has_header(file, dialect))
+    return replace(dialect, header=_has_header(file, dialect))
 
 
 def header_of(file: Path, dialect: Dialect) -> list[str]:

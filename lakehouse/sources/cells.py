@@ -150,7 +150,7 @@ def _misread(text: str, value: str, kind: ColumnType, formats: Formats) -> str:
     custom = _format(kind, formats)
     if not custom:
         return "false"
-    if kind != Primitive("timestamptz") and "%z" in custom.lower():
+    if kind != Primitive("timestamptz") and "%z" in custom.replace("%%", "").lower():
         return "true"
     return f"{_parsed(text, custom)} <> {value}"
 

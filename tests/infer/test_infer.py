@@ -181,6 +181,15 @@ def test_several_files(tmp_path: Path) -> None:
     assert read(draft, files) == (3, 0)
 
 
+@pytest.mark.parametrize("content", ["n\n1,5\n2\n3,0\n", "name\nann\nbob, jr\ncid\n", "text\nhello; world, you\nfoo\nbar; x\n"])
+def test_one_column_stays_one(tmp_path, content: str):
+    """A delimiter that only some values hold, and the header does not, is none."""
+    files = [put(tmp_path, "1.csv", content)]
+    draft = infer(files)
+    assert len(draft.columns) == 1
+    assert read(draft, files) == (content.count("\n") - 1, 0)
+
+
 def test_lines_that_are_no_records_are_counted(tmp_path):
     """A line too long and one too short hide neither the dialect nor themselves: so many are quarantined by the first run."""
     lines = [f"{n},name {n}" for n in range(100)]
