@@ -14,7 +14,7 @@ from pyiceberg.manifest import DataFile
 from lakehouse.address import Address
 from lakehouse.catalogs import ensure_namespace
 from lakehouse.commit import StagedTable, load, stage
-from lakehouse.declare.contract import Contract
+from lakehouse.declare.contract import Contract, Scope
 from lakehouse.declare.product import OutputPort, Product, Write
 from lakehouse.diff import contract_from_json, diff, fingerprint
 from lakehouse.errors import BreakingChange
@@ -85,9 +85,10 @@ class Stage:
         self.ports[port.name] = staged
         return staged
 
-    def touched(self, port: str) -> str:
-        """A sibling's rows as staged, in the partitions that this run touches."""
-        return self.ports[port].relation("partitions")
+    def sibling(self, port: str, reader: Write) -> str:
+        """A port's staged rows for a sibling that is written so: what came, all there is, or the partitions that this run touches."""
+        scopes: dict[Write, Scope] = {"append": "batch", "overwrite": "port"}
+        return self.ports[port].relation(scopes.get(reader, "partitions"))
 
     def audit(self, targets: Mapping[Address, str]) -> GateReport:
         """Judge every staged port; `targets` are table expressions of the pinned ports that foreign keys point at."""

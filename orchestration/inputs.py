@@ -16,7 +16,7 @@ from lakehouse.access import OPERATOR
 from lakehouse.address import Address
 from lakehouse.batches import Due
 from lakehouse.declare.contract import Contract
-from lakehouse.declare.product import InputPort, Product
+from lakehouse.declare.product import InputPort, Product, Write
 from lakehouse.errors import MeshError
 from lakehouse.mesh import Mesh
 from lakehouse.read import changed, decision_on, relation_of
@@ -49,10 +49,10 @@ class Inputs:
         for table in self._tables:
             self.connection.execute(f"drop table if exists {table}")
 
-    def relation(self, name: str) -> str:
-        """An input port or an already staged sibling, as a table expression on the run's connection."""
+    def relation(self, name: str, *, reader: Write = "overwrite_partitions") -> str:
+        """An input port or an already staged sibling, as a table expression on the run's connection, for a port that is written so."""
         if self.stage is not None and name in self.stage.ports:
-            return self.stage.touched(name)
+            return self.stage.sibling(name, reader)
         if name not in self._relations:
             port = self.product.input(name)
             self._relations[name] = self._source(port) if port.source else self._port(port)

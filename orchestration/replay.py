@@ -96,7 +96,7 @@ def _replay(
                 if not written.rows + written.skipped:  # all would be set aside again, so they stay as they are
                     abandon(stage)
                     return Outcome(batch=batch, result="unchanged", publication=stage.current)
-                _follow(product, port, stage, transform, bound)
+                _follow(product, port, stage, transform, inputs, bound)
             except duckdb.Error as error:
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
             ports = targets(mesh, pins)
@@ -130,13 +130,13 @@ def _replay(
             return Outcome(batch=batch, result="published", report=report, publication=publish(stage, report, facts, tell(told)))
 
 
-def _follow(product: Product, port: OutputPort, stage: Stage, transform: Transform, bound: Bound) -> None:
-    """Compute the siblings that read the replayed port anew, in the partitions it touched."""
+def _follow(product: Product, port: OutputPort, stage: Stage, transform: Transform, inputs: Inputs, bound: Bound) -> None:
+    """Compute the siblings that read the replayed port anew, of what came, all or the partitions it touched, as they are written."""
     written = {port.name}
     for sibling in product.outputs:
         reads = product.functions[sibling.name].parameters if sibling.name in product.functions else {}
         if sibling.name not in written and written & set(reads):
-            stage.write(sibling, transform.rows(sibling, bound))
+            stage.write(sibling, transform.rows(sibling, replace(bound, relation=partial(inputs.relation, reader=sibling.write))))
             written.add(sibling.name)
 
 

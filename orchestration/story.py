@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import duckdb
@@ -159,7 +160,7 @@ def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
     bound = Bound(connection=stage.connection, relation=inputs.relation, limit_rows=stage.mesh.settings.engine.materialise_rows)
     for port in stage.product.outputs:
         try:
-            rows = transform.rows(port, bound)
+            rows = transform.rows(port, replace(bound, relation=partial(inputs.relation, reader=port.write)))
             rejected = inputs.rejected if port is stage.product.main else tuple
             stage.write(port, rows, rejected=rejected, landed=inputs.landed_as(rows, port.contract))
         except duckdb.Error as error:

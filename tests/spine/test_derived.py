@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse.declare.product import Write
 from lakehouse.testing import Port, Property
 from tests.spine.tried import Tried
 
@@ -189,6 +190,37 @@ def test_a_sibling_reads_the_partitions_that_the_run_touched(here: Tried):
     here.deliver("shop.sales", "2.csv", [sale(3, 2), sale(4, 3)])
     assert here.results("shop.sales") == ["published", "published"]
     assert [r[1] for r in here.rows("shop.sales_daily")] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("write", "partitions"),
+    [
+        ("append", {}),
+        ("append", {"day": "identity"}),
+        ("upsert", {}),
+        ("upsert", {"day": "identity"}),
+        ("overwrite", {}),
+        ("overwrite", {"day": "identity"}),
+        ("overwrite_partitions", {"day": "identity"}),
+    ],
+)
+def test_a_sibling_reads_what_its_write_mode_takes(here: Tried, write: Write, partitions: dict[str, str]):
+    """A sibling that copies its port row by row holds the same rows after every batch, however it is written."""
+    copy = """
+        import duckdb
+
+        def sales(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return landed
+
+        def sales_copy(sales: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return sales
+    """
+    sibling = Port(name="sales_copy", columns=SALES, key=["id"], partitions=partitions, write=write)
+    here.product("shop.sales", columns=SALES, key=["id"], partitions=partitions, siblings=[sibling], transform=copy)
+    for number, sales in enumerate([[sale(1, 1), sale(2, 2)], [sale(3, 2)], [sale(4, 3)]]):
+        here.deliver("shop.sales", f"{number}.csv", sales)
+        assert here.results("shop.sales") == ["published"]
+        assert sorted(here.rows("shop.sales_copy")) == sorted(here.rows("shop.sales"))
 
 
 def test_a_batch_that_nothing_could_judge_is_tried_again(here: Tried):
