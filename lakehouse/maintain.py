@@ -13,7 +13,7 @@ from lakehouse.address import Address
 from lakehouse.collect import collect, expire, recover
 from lakehouse.declare.product import Product
 from lakehouse.mesh import Mesh
-from lakehouse.pins import require_lease, writing
+from lakehouse.pins import recording, writing
 from lakehouse.retention import give_old_up, retain
 
 
@@ -52,8 +52,7 @@ def _forget_rejected(mesh: Mesh, product: Address, run_id: str) -> tuple[str, ..
     """Stop keeping the staged rows of batches that were rejected longer ago than promised; `collect` removes the files."""
     oldest = mesh.now() - timedelta(days=mesh.settings.history.rejected_days)
     old = [b for b in mesh.store.batches(product) if b.staged and b.at < oldest]
-    with mesh.store.writing() as con:
-        require_lease(mesh, con, product, run_id)
+    with recording(mesh, product, run_id) as con:
         for batch in old:
             mesh.store.put_batch(con, replace(batch, staged=None))
     return tuple(b.id for b in old)

@@ -80,6 +80,14 @@ def require_lease(mesh: Mesh, con: Connection, product: Address, run_id: str) ->
         )
 
 
+@contextmanager
+def recording(mesh: Mesh, product: Address, run_id: str) -> Iterator[Connection]:
+    """A write transaction of the run that is the writer of `product`; LeaseLost, with nothing recorded, when it is not any more."""
+    with mesh.store.writing() as con:
+        require_lease(mesh, con, product, run_id)
+        yield con
+
+
 def _take(mesh: Mesh, lease: Lease) -> bool:
     """Take the lease, or raise _Busy; dead readers' leases go, and it says whether a dead run's was in the way."""
     with mesh.store.writing() as con:

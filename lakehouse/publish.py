@@ -21,7 +21,7 @@ from lakehouse.diff import contract_to_json
 from lakehouse.errors import Damaged, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
-from lakehouse.pins import require_lease
+from lakehouse.pins import recording, require_lease
 from lakehouse.scan import local_path
 from lakehouse.stage import Stage
 from lakehouse.staged import StagedPort
@@ -120,8 +120,7 @@ def reject(
     """
     reason = "; ".join(f"{r.rule}: {r.message}" for p in report.ports for r in p.rules if r.blocks)
     staged = {str(p.address): [f.file_path for f in p.batch] for p in stage.ports.values()}
-    with stage.mesh.store.writing() as con:
-        require_lease(stage.mesh, con, stage.product.address, stage.run_id)
+    with recording(stage.mesh, stage.product.address, stage.run_id) as con:
         for batch in batches:
             stage.mesh.store.put_batch(con, replace(batch, state="rejected", reason=reason, attempt=attempt, staged=staged))
         keep_report(stage.mesh, con, stage, report, publication=None, at=at)

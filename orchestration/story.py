@@ -25,7 +25,7 @@ from lakehouse.diff import fingerprint as fingerprint_of
 from lakehouse.errors import BatchRefused, MeshError, PublishConflict, Unavailable
 from lakehouse.gate import GateReport
 from lakehouse.mesh import Mesh
-from lakehouse.pins import pinned, require_lease, writing
+from lakehouse.pins import pinned, recording, writing
 from lakehouse.publish import Circumstances, abandon, drop_staged, publish, reject, staging
 from lakehouse.read import decision_on, relation_of
 from lakehouse.sources import open_source
@@ -256,8 +256,7 @@ def _until_settled(run: Run, work: Work) -> Outcome:
 
 def _remember(run: Run, taken: Due) -> None:
     mesh, product = run.mesh, run.product
-    with mesh.store.writing() as con:
-        require_lease(mesh, con, product.address, run.request.run_id)
+    with recording(mesh, product.address, run.request.run_id) as con:
         mesh.store.put_batch(con, taken.batch)
         for arrival in taken.arrivals:
             mesh.store.put_arrival(con, product.address, taken.batch.input_port, arrival)
@@ -266,8 +265,7 @@ def _remember(run: Run, taken: Due) -> None:
 def _give_up(run: Run, work: Work, error: MeshError) -> None:
     """Keep a batch that could not even be staged as rejected, so that it is tried again when something changed."""
     mesh = run.mesh
-    with mesh.store.writing() as con:
-        require_lease(mesh, con, run.product.address, run.request.run_id)
+    with recording(mesh, run.product.address, run.request.run_id) as con:
         mesh.store.put_batch(con, replace(work.batch, state="rejected", reason=error.what, attempt=work.attempt))
         for arrival in work.due.arrivals if work.due else ():
             mesh.store.put_arrival(con, work.batch.product, work.batch.input_port, arrival)
