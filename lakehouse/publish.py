@@ -268,7 +268,8 @@ def _settled(stage: Stage, facts: Circumstances, publication: str) -> Sequence[B
         return facts.batches
     rows, aside = main.rows + main.skipped, main.aside + main.unread
     if facts.kind == "replay":
-        return [replace(b, published=b.published + rows, quarantined=b.quarantined - rows) for b in facts.batches]
+        left = len(main.replayed) - aside
+        return [replace(b, published=b.published + rows, quarantined=b.quarantined - left) for b in facts.batches]
     return [
         replace(b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, staged=None)
         for b in facts.batches

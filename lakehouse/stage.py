@@ -5,7 +5,7 @@ Next: `staged.py` for one port of it, `publish.py` makes it current.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, partial
 
 import duckdb
@@ -44,7 +44,6 @@ class Stage:
         self.mesh, self.product, self.run_id, self.connection, self.batch = mesh, product, run_id, connection, batch
         self.ports: dict[str, StagedPort] = {}
         self.quarantines: dict[Address, StagedTable] = {}
-        self.replayed: frozenset[str] = frozenset()
         self.touched_tables: list[StagedTable] = []
         self.remarks: list[str] = []
         self.publication: str | None = None
@@ -63,12 +62,15 @@ class Stage:
         rejected: Callable[[], Sequence[Rejected]] = tuple,
         mode: Write | None = None,
         landed: Landed | None = None,
+        replayed: Collection[str] = (),
     ) -> StagedPort:
         """Split, cast and stage the rows of one port; `rejected` is asked after `relation` was read to its end.
 
-        `landed` is the delivery that `relation` is, where it has the contract's columns and types.
+        `landed` is the delivery that `relation` is, where it has the contract's columns and types. `replayed` are the ids of the
+        quarantined rows that `relation` was made from.
         """
         staged = self._open(port, mode or port.write)
+        staged.replayed = frozenset(replayed)
         how = partial(split, self.connection, table=staged.table, rules=staged.row_rules, run_id=self.run_id, port=str(port.address))
         if landed:
             in_order = landed.size <= IN_ORDER
@@ -199,7 +201,7 @@ class Stage:
     def _set_aside(self, staged: StagedPort, written: Split, rejected: Sequence[Rejected]) -> None:
         staged.aside, staged.unread = written.aside.rows, len(rejected)
         staged.broken = failing_by_rule(self.connection, written.aside, staged.row_rules)
-        if not written.aside.rows and not rejected and not self.replayed and staged.mode == "append":
+        if not written.aside.rows and not rejected and not staged.replayed and staged.mode == "append":
             return
         existing = load(self.mesh.catalog, staged.address.quarantine)
         if not written.aside.rows and not rejected and existing is None:
@@ -228,8 +230,8 @@ class Stage:
     ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
         """What the publication's mode leaves of the quarantine: all, none, or the other partitions'."""
         live = self.mesh.manifests.files(quarantine.manifest_list)
-        if self.replayed and live:
-            ids = ", ".join(literal(i) for i in sorted(self.replayed))
+        if staged.replayed and live:
+            ids = ", ".join(literal(i) for i in sorted(staged.replayed))
             return self._without(quarantine, live, f"id in ({ids})")
         if staged.mode == "append" or not live:
             return (), ()

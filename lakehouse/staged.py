@@ -25,7 +25,10 @@ from lakehouse.write import same_partitions
 
 @dataclass(slots=True)
 class StagedPort:
-    """One port's staged state. `batch` are the files with this run's rows; `rows`, `aside` and `skipped` count them."""
+    """One port's staged state. `batch` are the files with this run's rows; `rows`, `aside` and `skipped` count them.
+
+    `replayed` are the quarantined rows that they were before, by id.
+    """
 
     port: OutputPort
     table: StagedTable
@@ -41,6 +44,7 @@ class StagedPort:
     aside: int = 0
     unread: int = 0
     skipped: int = 0
+    replayed: frozenset[str] = frozenset()
     broken: Mapping[str, int] = field(default_factory=dict)
 
     @property

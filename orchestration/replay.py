@@ -21,7 +21,7 @@ import duckdb
 from lakehouse.address import Address
 from lakehouse.batches import Due, find
 from lakehouse.collect import recover
-from lakehouse.declare.product import InputPort, OutputPort, Product
+from lakehouse.declare.product import InputPort, OutputPort, Product, Write
 from lakehouse.errors import BatchRefused
 from lakehouse.giveup import give_up
 from lakehouse.mesh import Mesh
@@ -85,14 +85,14 @@ def _replay(
         tempfile.TemporaryDirectory() as scratch,
         staging(Stage(mesh, product, request.run_id, connection, batch.id)) as stage,
     ):
-        stage.replayed = frozenset(r.id for r in rows)
         again = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else Again(product=product)
         with Inputs(mesh=mesh, product=again.product, connection=connection, pins=pins, due=again.due, stage=stage) as inputs:
             bound = Bound(connection=connection, relation=inputs.relation, limit_rows=mesh.settings.engine.materialise_rows)
             try:
                 relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
                 rejected = partial(again.rejected, inputs)
-                written = stage.write(port, relation, rejected=rejected, mode="upsert" if port.write == "upsert" else "append")
+                mode: Write = "upsert" if port.write == "upsert" else "append"
+                written = stage.write(port, relation, rejected=rejected, mode=mode, replayed=[r.id for r in rows])
                 if not written.rows + written.skipped:  # all would be set aside again, so they stay as they are
                     abandon(stage)
                     return Outcome(batch=batch, result="unchanged", publication=stage.current)
