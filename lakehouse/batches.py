@@ -222,14 +222,3 @@ def find(store: Store, product: Product, id: str) -> Batch:
     if len(matching) != 1:
         raise WrongUse(f"{product.address} has {len(matching) or 'no'} batches {id!r}", hint=f"mesh batches {product.address} lists them")
     return matching[0]
-
-
-def discard(store: Store, product: Product, id: str, *, reason: str, now: datetime) -> Batch:
-    """Give a rejected or pending batch up; its rows count as discarded."""
-    batch = find(store, product, id)
-    if batch.state not in ("rejected", "pending"):
-        raise WrongUse(f"batch {batch.id} is {batch.state}", hint="only a rejected or pending batch can be discarded")
-    given_up = replace(batch, state="discarded", reason=reason, discarded=batch.delivered, at=now)
-    with store.writing() as con:
-        store.put_batch(con, given_up)
-    return given_up

@@ -236,10 +236,10 @@ def commit(
     fault("k7")
     try:
         with writing(catalog.engine) as connection:
+            record(connection, [done for _, done in ready])  # first: who is no longer the writer hears that, not that a table moved
             for table, done in ready:
                 _swap(connection, catalog.name, table, done)
                 fault("k11")
-            record(connection, [done for _, done in ready])
     except (PublishConflict, LeaseLost):
         for table, done in ready:
             with suppress(FileNotFoundError):  # who took over has removed it

@@ -1,4 +1,4 @@
-"""Quarantined rows that nobody waits for any more: given up by a person, or past their port's retention.
+"""Rows and batches that nobody waits for any more: given up by a person, or past their port's retention.
 
 They count as discarded, and nothing that a consumer sees changes. Next: `retention.py`.
 """
@@ -11,9 +11,12 @@ from dataclasses import replace
 
 from lakehouse.address import Address
 from lakehouse.batches import find
+from lakehouse.collect import recover
 from lakehouse.declare.product import Product
+from lakehouse.errors import WrongUse
 from lakehouse.mesh import Mesh
-from lakehouse.publish import Circumstances, publish, staging, verdict_of_then
+from lakehouse.pins import recording, writing
+from lakehouse.publish import Circumstances, drop_staged, publish, staging, verdict_of_then
 from lakehouse.quarantine import QuarantinedRow, still
 from lakehouse.stage import Stage
 from lakehouse.store import Batch
@@ -39,3 +42,27 @@ def _discarded(mesh: Mesh, product: Product, port: Address, rows: Sequence[Quara
     if port != product.main.address:
         return batches
     return [replace(b, quarantined=b.quarantined - counts[b.id], discarded=b.discarded + counts[b.id]) for b in batches]
+
+
+def give_up_batch(mesh: Mesh, product: Product, id: str, *, reason: str, run_id: str) -> Batch:
+    """Discard the rejected or pending batch whose id begins with `id`; WrongUse for any other.
+
+    One that was published before and rejected when it was tried again is published still: only that try is given up.
+    """
+    with writing(mesh, product.address, run_id, recover):
+        batch = find(mesh.store, product, id)
+        if batch.state not in ("rejected", "pending"):
+            raise WrongUse(f"batch {batch.id} is {batch.state}", hint="only a rejected or pending batch can be discarded")
+        first = _published_before(mesh, batch)
+        left = first or replace(batch, state="discarded", reason=reason, discarded=batch.delivered, at=mesh.now())
+        with recording(mesh, product.address, run_id) as con:
+            mesh.store.put_batch(con, left)
+        if first:
+            drop_staged(mesh, batch)
+    return left
+
+
+def _published_before(mesh: Mesh, batch: Batch) -> Batch | None:
+    """The batch as it stood when last it was published, where it is shown still."""
+    standing = (p for p in mesh.store.publications(batch.product) if not p.withdrawn) if batch.publication else ()
+    return next((b for p in standing for b in p.batches if b.id == batch.id), None)

@@ -52,10 +52,8 @@ def discard(
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why; it is kept with the batch.")],
 ) -> None:
     """Give a rejected or pending batch up."""
-    from lakehouse.batches import discard as give_up
-    from lakehouse.collect import recover
     from lakehouse.errors import WrongUse
-    from lakehouse.pins import writing
+    from lakehouse.giveup import give_up_batch
     from lakemesh import selection
     from lakemesh.render import line, number
 
@@ -63,11 +61,11 @@ def discard(
         raise WrongUse("a batch is given up for a reason", hint="--reason 'half a file'")
     call = session(context)
     with call.open() as mesh:
-        product = selection.product(mesh.declarations, address)
-        with writing(mesh, product.address, new_run_id(), recover):
-            gone = give_up(mesh.store, product, batch, reason=reason, now=mesh.now())
+        gone = give_up_batch(mesh, selection.product(mesh.declarations, address), batch, reason=reason, run_id=new_run_id())
     found = {"id": gone.id, "name": gone.name, "state": gone.state, "rows": gone.delivered, "reason": gone.reason}
-    call.answer({"batches": [found]}, lambda: line(f"discarded {gone.name} (batch {gone.id}): {number(gone.delivered, 'row')}"))
+    done = "discarded" if gone.state == "discarded" else "gave up the last try of"
+    left = number(gone.delivered, "row") if gone.state == "discarded" else "it stays as it was published before"
+    call.answer({"batches": [found]}, lambda: line(f"{done} {gone.name} (batch {gone.id}): {left}"))
 
 
 def log(

@@ -12,14 +12,20 @@ from typing import Any
 import pytest
 
 from lakehouse.address import Address
+from lakehouse.batches import find
 from lakehouse.collect import collect, recover
 from lakehouse.errors import LeaseLost, Unavailable
 from lakehouse.faults import Faults
+from lakehouse.giveup import give_up_batch
 from lakehouse.mesh import Mesh
 from lakehouse.pins import writing
 from lakehouse.publish import Circumstances, publish
+from lakehouse.quarantine import rows as quarantined_rows
+from lakehouse.rollback import plan_rollback, rollback
 from lakehouse.stage import Stage
+from lakehouse.store import Batch
 from lakehouse.testing import MeshFolder, Property
+from orchestration.replay import replay
 from orchestration.story import Outcome, Request, run_product
 from tests.reliability.witness import Witness
 
@@ -142,6 +148,53 @@ def test_who_was_taken_for_dead_takes_no_further_delivery(tmp_path):
         assert {b.state for b in mesh.store.batches(ORDERS)} == {"published"}
         assert run(mesh) == []
     assert ids(folder) == [1, 2]
+
+
+def _rolled_back(mesh: Mesh) -> object:
+    return rollback(mesh, plan_rollback(mesh, mesh.product(ORDERS)), "slow")
+
+
+def _replayed(mesh: Mesh) -> object:
+    return list(replay(mesh, ORDERS, quarantined_rows(mesh, ORDERS), Request(run_id="slow")))
+
+
+@pytest.mark.parametrize("work", [_rolled_back, _replayed])
+@pytest.mark.parametrize("point", ["k4", "k6", "k7"])
+def test_the_way_back_of_who_was_taken_for_dead_changes_nothing(orders: MeshFolder, work: Callable[[Mesh], object], point: str):
+    """A rollback or a replay that stood still is told that it lost its lease, and not to try what cannot succeed."""
+    strict: Property = {"logicalType": "number", "logicalTypeOptions": {"maximum": 10}}
+    orders.product("shop.orders", columns={**COLUMNS, "amount": strict}, key=["id"])
+    orders.deliver("shop.orders", "3.csv", [{"id": 3, "amount": 300}])
+    with orders.open() as mesh:
+        run(mesh)
+    orders.product("shop.orders", columns=COLUMNS, key=["id"])
+    orders.deliver("shop.orders", "4.csv", [{"id": 4, "amount": 4}])
+    with orders.open() as mesh:
+        mesh.faults = Meanwhile(point=point, act=lambda: take_over(orders))
+        with pytest.raises(LeaseLost):
+            work(mesh)
+    assert ids(orders) == [1, 2, 4]
+    assert [p for p in Witness(orders.root / ".mesh").problems() if "told" not in p] == []
+
+
+def test_a_batch_is_not_given_up_by_who_was_taken_for_dead(orders: MeshFolder, monkeypatch: pytest.MonkeyPatch):
+    """The other run has published it meanwhile, and so it stays."""
+    orders.product("shop.orders", columns=COLUMNS, key=["id"], quality=[{"metric": "rowCount", "mustBeGreaterThan": 1}])
+    with orders.open() as mesh:
+        assert [o.result for o in run(mesh)] == ["blocked"]
+        (batch,) = mesh.store.batches(ORDERS, "rejected")
+    orders.product("shop.orders", columns=COLUMNS, key=["id"])
+
+    def late(*asked: Any) -> Batch:
+        found = find(*asked)
+        take_over(orders)
+        return found
+
+    monkeypatch.setattr("lakehouse.giveup.find", late)
+    with orders.open() as mesh, pytest.raises(LeaseLost):
+        give_up_batch(mesh, mesh.product(ORDERS), batch.id, reason="late", run_id="slow")
+    assert [p for p in Witness(orders.root / ".mesh").problems() if "told" not in p] == []
+    assert ids(orders) == [1, 2]
 
 
 def test_upkeep_that_was_taken_for_dead_removes_nothing(orders: MeshFolder):

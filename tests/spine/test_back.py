@@ -12,8 +12,8 @@ import pytest
 
 from lakehouse.access import OPERATOR, decide
 from lakehouse.address import Address
-from lakehouse.batches import discard
 from lakehouse.errors import BatchRefused
+from lakehouse.giveup import give_up_batch
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.read import rejected_rows
 from lakehouse.rollback import plan_rollback, rollback
@@ -249,7 +249,7 @@ def test_the_staged_rows_of_a_rejected_batch_can_be_read(orders: Tried):
         assert batch is not None
         decision = decide(OPERATOR, None, mesh.product(ORDERS).main.contract, now=mesh.now())
         assert len(connection.execute(f"from {rejected_rows(mesh, batch, ORDERS, decision)}").fetchall()) == 2
-        given_up = discard(mesh.store, mesh.product(ORDERS), batch.id, reason="twice", now=mesh.now())
+        given_up = give_up_batch(mesh, mesh.product(ORDERS), batch.id, reason="twice", run_id=str(uuid.uuid4()))
     assert (given_up.state, given_up.discarded) == ("discarded", 2)
     assert ids(orders) == [1]
     assert orders.results("shop.orders", force=True) == []

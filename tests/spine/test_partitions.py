@@ -15,6 +15,7 @@ from pyiceberg.types import DateType, StringType
 from lakehouse.address import Address
 from lakehouse.declare.contract import Column, Contract, Place
 from lakehouse.declare.product import Write
+from lakehouse.giveup import give_up_batch
 from lakehouse.partitions import learn_buckets, partition_value
 from lakehouse.testing import Property
 from lakehouse.types import ColumnType, Decimal, Primitive
@@ -103,6 +104,31 @@ def test_a_delivery_without_rows_replaces_nothing_and_says_so(readings: Tried):
     assert (done.result, len(done.warnings)) == ("published", 1)
     assert "weather.readings: no row says which partitions to replace" in done.warnings[0]
     assert values(readings) == [(1, 1), (1, 2), (2, 3), (2, 4)]
+
+
+def test_giving_up_a_second_try_leaves_what_was_published(readings: Tried):
+    """A partition that is computed again and blocked shows what it showed; its batch is published still once that try is given up."""
+    none = {"name": "none", "metric": "rowCount", "mustBeLessThan": 1}
+    readings.product(
+        "weather.readings",
+        columns=READINGS,
+        key=["day", "sensor"],
+        partitions={"day": "identity"},
+        write="overwrite_partitions",
+        source={"delivery": "{date}.csv"},
+        quality=[none],
+    )
+    before = values(readings)
+    again = readings.run("weather.readings", first="2026-01-02", last="2026-01-02", force=True)
+    assert [o.result for o in again] == ["blocked"]
+    assert "rejected" in readings.batches("weather.readings").values()
+    with readings.open() as mesh:
+        product = mesh.product(Address("weather", "readings"))
+        stood = give_up_batch(mesh, product, again[0].batch.id, reason="as it was", run_id=str(uuid.uuid4()))
+    assert (stood.state, stood.staged, stood.discarded) == ("published", None, 0)
+    assert set(readings.batches("weather.readings").values()) == {"published"}
+    assert values(readings) == before
+    assert readings.verified() == []
 
 
 def test_a_row_that_cannot_be_read_is_replaced_with_its_file(readings: Tried):
