@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lakehouse.declare.contract import Contract, Place
 from lakehouse.declare.findings import Findings, suggestion
+from lakehouse.declare.origin import unfollowed
 from lakehouse.declare.product import Function, OutputPort, Product
 from lakehouse.declare.products import Folder
 from lakehouse.types import Primitive
@@ -31,6 +32,7 @@ def check(folder: Folder, product: Product, root: Path) -> None:
     _check_append(product, findings)
     for port in product.outputs:
         _check_write(port, findings)
+        _check_siblings(port, product, findings)
         _check_rules(port.contract, findings)
         _check_retention(port.contract, findings)
 
@@ -119,6 +121,16 @@ def _check_write(port: OutputPort, findings: Findings) -> None:
         findings.documented_only(port.place, f"orderBy of a port that is written by {port.write}")
     if port.allow_empty and port.write != "overwrite":
         findings.documented_only(port.place, f"allowEmpty of a port that is written by {port.write}")
+
+
+def _check_siblings(port: OutputPort, product: Product, findings: Findings) -> None:
+    """A sibling gets the partitions that a run touches; who replaces partitions by them has to be given all of their rows."""
+    read = product.functions[port.name].parameters if port.name in product.functions else {}
+    for sibling in product.outputs if port.write == "overwrite_partitions" else ():
+        missing = unfollowed(port.contract, sibling.contract) if sibling.name in read else None
+        if missing is not None:
+            what = f"{port.name!r} would replace partitions by parts of them: {sibling.name!r} is partitioned by {missing.name!r}"
+            findings.error(port.place, what, f"partition {port.name} by it as well, as finely, or write `write: overwrite`")
 
 
 def _check_rules(contract: Contract, findings: Findings) -> None:

@@ -6,11 +6,12 @@ A product with problems of its own is not blamed on those who read it. Next: `la
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from lakehouse.address import Address
-from lakehouse.declare.contract import CLASSIFICATIONS, Column, Contract, Relationship
+from lakehouse.declare.contract import CLASSIFICATIONS, Contract, Relationship
 from lakehouse.declare.findings import Findings, suggestion
+from lakehouse.declare.origin import made_of, unfollowed
 from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.declare.products import Folder
 from lakehouse.types import ColumnType, Primitive
@@ -68,6 +69,7 @@ class _Mesh:
             hint = f'adapt to {contract.version} and write `version: "{contract.major}"`'
             findings.error(port.place, f"version {port.version} of {address} is gone: it is at {contract.version}", hint)
         self._check_status(port, owner, reader, findings)
+        _check_partitions(port, contract, reader, findings)
         if owner.address != reader.address:
             _check_classification(address, contract, reader, findings)
 
@@ -126,19 +128,20 @@ def _comparable(here: ColumnType, there: ColumnType) -> bool:
     return here == there or (here in whole and there in whole)
 
 
+def _check_partitions(port: InputPort, contract: Contract, reader: Product, findings: Findings) -> None:
+    """Who replaces partitions by what changed has to be given all of their rows."""
+    for output in reader.outputs if port.read == "changes" else ():
+        missing = unfollowed(output.contract, contract) if output.write == "overwrite_partitions" else None
+        if missing is not None:
+            what = f"{output.name!r} would replace partitions by parts of them: {port.address} changes by {missing.name!r}"
+            findings.error(port.place, what, f"partition {output.name} by it as well, as finely, or write `read: full`")
+
+
 def _check_classification(address: Address, contract: Contract, reader: Product, findings: Findings) -> None:
     """A column that comes from a classified one is classified at least as high."""
     for column in (c for port in reader.outputs for c in port.contract.columns):
-        for source in _sources(column, address, contract):
+        for source in made_of(column, contract):
             if CLASSIFICATIONS.index(column.classification) < CLASSIFICATIONS.index(source.classification):
                 what = f"{column.name!r} is {column.classification}, but {address}.{source.name} is {source.classification}"
                 hint = "classify it as high; if it comes from elsewhere, name the columns in `transformSourceObjects`"
                 findings.error(column.place, what, hint)
-
-
-def _sources(column: Column, address: Address, contract: Contract) -> Iterator[Column]:
-    """The columns of `contract` that a column is made of: those it names, else the one of its name."""
-    names = {s.removeprefix(f"{address}.") for s in column.sources if s.startswith(f"{address}.")}
-    for candidate in contract.columns:
-        if candidate.name in names or (not column.sources and candidate.name == column.name):
-            yield candidate

@@ -203,6 +203,47 @@ def test_sources_of_a_column_lift_the_suspicion_of_its_name(mesh):
     assert ["operations.flights.fare is confidential" in p.message for p in mesh.problems()] == [True]
 
 
+DAILY = "domains/operations/flights/flights_daily.odcs.yaml"
+SAME = "{name: flight_date, logicalType: date, partitioned: true, primaryKey: true, classification: public}"
+
+
+def _by(name: str, transform: str, *, source: str = "") -> str:
+    made = f", transformSourceObjects: [{source}]" if source else ""
+    how = f"customProperties: [{{property: lakemesh, vendor: lakemesh, value: {{partition: {transform}}}}}]"
+    return f"{{name: {name}, logicalType: date, partitioned: true, {how}, primaryKey: true, classification: public{made}}}"
+
+
+@pytest.mark.parametrize(
+    ("column", "fits"),
+    [
+        (_by("flight_date", "day"), True),
+        (_by("flight_date", "month"), False),
+        (_by("day", "day"), False),
+        (_by("day", "day", source="operations.flights.flight_date"), True),
+        (_by("month", "month", source="operations.flights.flight_date"), False),
+    ],
+)
+def test_a_sibling_that_replaces_partitions_is_given_whole_ones(mesh, column: str, *, fits: bool):
+    """A run hands it the days it touched: replacing a month by one of its days would lose the others."""
+    mesh.edit(DAILY, SAME, column)
+    assert [p.message for p in mesh.problems() if p.severity == "error"] == (
+        [] if fits else ["'flights_daily' would replace partitions by parts of them: 'flights' is partitioned by 'flight_date'"]
+    )
+
+
+def test_a_reader_of_changes_that_replaces_partitions_is_given_whole_ones(mesh):
+    """The same between products, where a reader takes the partitions that changed; one that reads all of its input is free."""
+    mesh.edit(DELAYS, "{write: overwrite}", "{write: overwrite_partitions}")
+    mesh.edit(DELAYS, 'version: "1"}', 'version: "1", customProperties: [{property: lakemesh, vendor: lakemesh, value: {read: changes}}]}')
+    contract = "domains/punctuality/delays/delays.odcs.yaml"
+    mesh.edit(contract, "logicalType: string,", "logicalType: string, partitioned: true,")
+    (problem,) = (p for p in mesh.problems() if p.severity == "error")
+    assert problem.message == "'delays' would replace partitions by parts of them: operations.flights changes by 'flight_date'"
+    assert "read: full" in problem.hint
+    mesh.edit(DELAYS, "{read: changes}", "{read: full}")
+    assert mesh.problems() == ()
+
+
 def test_the_main_port_comes_first(mesh):
     """The main port is computed from inputs; further ports from it."""
     transform = "domains/operations/flights/transform.py"
