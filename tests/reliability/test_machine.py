@@ -116,10 +116,12 @@ class Things(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.folder.cleanup()
 
-    @initialize(mode=st.sampled_from(["append", "overwrite", "overwrite_partitions", "upsert"]))
-    def declare(self, mode: Write) -> None:
+    @initialize(mode=st.sampled_from(["append", "overwrite", "overwrite_partitions", "upsert"]), first=rows)
+    def declare(self, mode: Write, first: list[tuple[int, bool]]) -> None:
+        """Something is there from the start: in many examples no delivery follows."""
         self.model = Model(mode)
         self.rule_for_values(minimum=0)
+        self.deliver(first, "a", at_once=True)
 
     def rule_for_values(self, **options: int) -> None:
         self.here.product(
@@ -138,8 +140,8 @@ class Things(RuleBasedStateMachine):
         yield [[(row["key"], row["value"]) for row in (json.loads(r.row) for r in group)] for _, group in groupby(kept, lambda r: r.batch)]
         self.rule_for_values(minimum=0)
 
-    @rule(rows=rows, name=st.sampled_from("abc"))
-    def deliver(self, rows: list[tuple[int, bool]], name: str) -> None:
+    @rule(rows=rows, name=st.sampled_from("abc"), at_once=st.booleans())
+    def deliver(self, rows: list[tuple[int, bool]], name: str, *, at_once: bool) -> None:
         """Content never comes twice: values count up. An append gets a new file each time, the others may be corrected."""
         batch: list[Row] = []
         for key, good in rows:
@@ -150,6 +152,8 @@ class Things(RuleBasedStateMachine):
         lines = [f"{key},{key % 3},{value}" for key, value in batch]
         self.here.deliver(str(PORT), name, "\n".join(["key,part,value", *lines]) + "\n" * self.number)
         self.model.files[name] = self.model.waiting[name] = batch
+        if at_once:
+            self.run()
 
     @precondition(lambda self: self.model.waiting)
     @rule()
