@@ -28,7 +28,7 @@ from lakehouse.schema import evolve, iceberg_schema, partition_spec
 from lakehouse.sources import Landed, Rejected
 from lakehouse.staged import StagedPort
 from lakehouse.store import PortState, Publication
-from lakehouse.types import literal, quote
+from lakehouse.types import literal, pointer, quote
 from lakehouse.upsert import Merged, merge
 from lakehouse.write import IN_ORDER, Split, same_partitions, split, sweep
 
@@ -235,8 +235,8 @@ class Stage:
             return self._without(quarantine, live, f"id in ({ids})")
         if staged.mode == "append" or not live:
             return (), ()
-        if staged.mode == "upsert":  # a batch may be taken again, by name or because a file went back to an earlier content
-            return self._without(quarantine, live, f"batch = {literal(self.batch)}")
+        if staged.mode == "upsert":
+            return self._without(quarantine, live, self._taken_again(staged, quarantine, written, kept))
         if staged.mode == "overwrite":
             return (), live
         text = partition_text(staged.port.contract)
@@ -245,6 +245,23 @@ class Stage:
         files = ", ".join(literal(f) for f in ("", *self.deliveries))
         ours = f"partition in ({accepted} union all {aside}) or partition is null and coalesce(file, '') in ({files})"
         return self._without(quarantine, live, ours)
+
+    def _taken_again(self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]) -> str:
+        """Which rows that are set aside were judged anew, of a port that is upserted.
+
+        A batch may be taken again, by name or because a file went back to an earlier content. A port that reads its sibling is given
+        older rows too, in a replay not all of the batch: there the keys tell.
+        """
+        batch = f"batch = {literal(self.batch)}"
+        if staged.port.name == self.product.main.name:
+            return batch
+        key = staged.port.contract.key
+        there = ", ".join(f"try_cast(row as json)->{pointer(name)}" for name in key)
+        here = ", ".join(f"to_json({quote(name)})" for name in key)
+        accepted = f"select [{here}] from {scan(paths(written.accepted), staged.table.schema)}"
+        aside = f"select [{there}] from {scan(paths(kept), quarantine.schema)}"
+        again = f"origin = 'output' and [{there}] in ({accepted} union all {aside})"
+        return again if any(port.replayed for port in self.ports.values()) else f"{batch} or {again}"
 
     def _without(
         self, quarantine: StagedTable, live: tuple[DataFile, ...], condition: str

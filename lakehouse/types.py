@@ -106,6 +106,11 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def pointer(name: str) -> str:
+    """Where a column's value stands in a row that is kept as JSON, as an SQL string (RFC 6901)."""
+    return literal("/" + name.replace("~", "~0").replace("/", "~1"))
+
+
 def or_fail(condition: str) -> str:
     """A condition that is never false: where `condition` does not hold, the query fails."""
     return f"CASE WHEN {condition} THEN true ELSE error('a row is to be looked at') END"

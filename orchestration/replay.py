@@ -33,7 +33,7 @@ from lakehouse.sources import Rejected, open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Batch
 from lakehouse.telling import Told, say, tell
-from lakehouse.types import ListOf, MapOf, StructOf, literal, quote
+from lakehouse.types import ListOf, MapOf, StructOf, literal, pointer, quote
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
 from orchestration.story import Outcome, Request, targets
@@ -144,8 +144,7 @@ def _typed(port: OutputPort, rows: Sequence[QuarantinedRow]) -> str:
     """Output rows from their JSON: scalars as text, which the writer casts and judges, nested values by DuckDB's JSON cast."""
     columns = []
     for column in port.contract.columns:
-        path = literal("/" + column.name.replace("~", "~0").replace("/", "~1"))
-        nested = isinstance(column.type, ListOf | MapOf | StructOf)
+        nested, path = isinstance(column.type, ListOf | MapOf | StructOf), pointer(column.name)
         value = f"try_cast(row->{path} as {column.type.duckdb})" if nested else f"row->>{path}"
         columns.append(f"{value} as {quote(column.name)}")
     values = ", ".join(f"({literal(_exact(r.row))}::json)" for r in rows)

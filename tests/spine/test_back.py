@@ -385,3 +385,29 @@ def test_a_replay_replaces_what_is_set_aside_for_a_sibling_that_is_overwritten(h
     assert replayed(here) == ["published"]
     assert here.rows("shop.orders_small") == [(1, Decimal(1))]
     assert sorted(json.loads(r.row)["id"] for r in here.quarantined("shop.orders_small")) == [2, 3]
+
+
+def test_a_sibling_that_is_upserted_sets_a_row_aside_once(here: Tried):
+    """It is given older rows with every batch: what is judged again replaces itself, by key, and leaves once it is good."""
+    small: dict[str, Property] = {"id": "integer", "amount": {"logicalType": "number", "logicalTypeOptions": {"maximum": 5}}}
+    wider: dict[str, Property] = {"id": "integer", "amount": {"logicalType": "number", "logicalTypeOptions": {"maximum": 7}}}
+    sibling = Port(name="orders_small", columns=small, write="upsert", key=["id"])
+    here.product("shop.orders", columns=STRICT, siblings=[sibling], transform=WITH_SMALL)
+    for number in (6, 7, 8):
+        here.deliver("shop.orders", f"{number}.csv", [{"id": number, "amount": number}, {"id": -number, "amount": 1}])
+        here.run("shop.orders")
+
+    def aside() -> list[int]:
+        return sorted(json.loads(r.row)["id"] for r in here.quarantined("shop.orders_small"))
+
+    assert aside() == [6, 7, 8]
+    sibling = Port(name="orders_small", columns=wider, write="upsert", key=["id"], version="1.1.0")
+    here.product("shop.orders", columns=STRICT, siblings=[sibling], transform=WITH_SMALL)
+    here.deliver("shop.orders", "9.csv", [{"id": 9, "amount": 9}, {"id": 10, "amount": 90}])
+    here.run("shop.orders")
+    assert aside() == [8, 9]
+    assert [r[0] for r in here.rows("shop.orders_small")] == [-8, -7, -6, 6, 7]
+    here.product("shop.orders", columns=LOOSE, siblings=[sibling], transform=WITH_SMALL, version="1.1.0")
+    assert replayed(here) == ["published"]
+    assert aside() == [8, 9, 10]
+    assert here.verified() == []
