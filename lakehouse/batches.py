@@ -113,9 +113,7 @@ def _whole(
     again = before is not None and undone and (before.state == "pending" or before.attempt != attempt or wanted.force)
     if not group or not (fresh or again):
         return []
-    new = _new(store, product, port, group, now)
-    # what an earlier try of the same files staged goes when this one is settled, so the batch has to know of it
-    return [replace(new, batch=replace(new.batch, staged=before.staged if before else None))]
+    return [_new(store, product, port, group, now)]
 
 
 def _fresh(store: Store, product: Product, port: InputPort, source: Source, there: Sequence[Delivery]) -> Iterable[tuple[Delivery, str]]:
@@ -146,9 +144,24 @@ def _new(store: Store, product: Product, port: InputPort, group: Sequence[tuple[
     id = batch_id(port.name, [digest for _, digest in group])
     first, last = group[0][0], group[-1][0]
     name = first.name if len(group) == 1 else f"{first.name} … {last.name} ({len(group)} files)"
-    batch = Batch(id=id, product=product.address, input_port=port.name, name=name, partition=first.partition, state="pending", at=now)
+    batch = pending(
+        store, Batch(id=id, product=product.address, input_port=port.name, name=name, partition=first.partition, state="pending", at=now)
+    )
     arrivals = tuple(Arrival(name=d.name, location=d.location, stamp=d.stamp, digest=g, batch=id) for d, g in group)
     return _due(store, product, port, batch, [d for d, _ in group], arrivals)
+
+
+def pending(store: Store, batch: Batch) -> Batch:
+    """The batch, to be taken: with what it published before, and what an earlier try staged, which goes when this one is settled."""
+    before = store.batch(batch.product, batch.id)
+    return replace(before, name=batch.name, partition=batch.partition, state="pending", at=batch.at) if before else batch
+
+
+def standing(store: Store, batch: Batch) -> Batch:
+    """The batch as it is shown: one whose last try was rejected stands as it was published before, and that try counts as made."""
+    listed = (p for p in store.publications(batch.product) if not p.withdrawn) if batch.publication and batch.state != "published" else ()
+    shown = next((b for p in listed for b in p.batches if b.id == batch.id), None)
+    return replace(shown, attempt=batch.attempt) if shown and shown.state == "published" else batch
 
 
 def _due(store: Store, product: Product, port: InputPort, batch: Batch, deliveries: Sequence[Delivery], arrivals: Sequence[Arrival]) -> Due:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lakehouse.address import Address
-from lakehouse.batches import find
+from lakehouse.batches import find, standing
 from lakehouse.collect import recover
 from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
@@ -31,14 +31,16 @@ def give_up(mesh: Mesh, product: Product, port: Address, rows: Sequence[Quaranti
         if left and current:
             stage.give_up(port, [r.id for r in left])
             facts = Circumstances.like(current, "discard", mesh.now(), _discarded(mesh, product, port, left))
+            tried = [find(mesh.store, product, b.id) for b in facts.batches]
             publish(stage, verdict_of_then(mesh, current), facts)
+            drop_staged(mesh, *tried)
     return len(left)
 
 
 def _discarded(mesh: Mesh, product: Product, port: Address, rows: Sequence[QuarantinedRow]) -> list[Batch]:
     """The batches of the rows; their counts are the main port's."""
     counts = Counter(r.batch for r in rows)
-    batches = [find(mesh.store, product, id) for id in counts]
+    batches = [standing(mesh.store, find(mesh.store, product, id)) for id in counts]
     if port != product.main.address:
         return batches
     return [replace(b, quarantined=b.quarantined - counts[b.id], discarded=b.discarded + counts[b.id]) for b in batches]
@@ -53,16 +55,10 @@ def give_up_batch(mesh: Mesh, product: Product, id: str, *, reason: str, run_id:
         batch = find(mesh.store, product, id)
         if batch.state not in ("rejected", "pending"):
             raise WrongUse(f"batch {batch.id} is {batch.state}", hint="only a rejected or pending batch can be discarded")
-        first = _published_before(mesh, batch)
-        left = first or replace(batch, state="discarded", reason=reason, discarded=batch.delivered, at=mesh.now())
+        shown = standing(mesh.store, batch)
+        given_up = replace(batch, state="discarded", reason=reason, published=0, quarantined=0, discarded=batch.delivered, at=mesh.now())
+        left = shown if shown.state == "published" else given_up
         with recording(mesh, product.address, run_id) as con:
             mesh.store.put_batch(con, left)
-        if first:
-            drop_staged(mesh, batch)
+        drop_staged(mesh, batch)
     return left
-
-
-def _published_before(mesh: Mesh, batch: Batch) -> Batch | None:
-    """The batch as it stood when last it was published, where it is shown still."""
-    standing = (p for p in mesh.store.publications(batch.product) if not p.withdrawn) if batch.publication else ()
-    return next((b for p in standing for b in p.batches if b.id == batch.id), None)

@@ -129,12 +129,13 @@ def reject(
     abandon(stage, keep=[f for files in staged.values() for f in files])
 
 
-def drop_staged(mesh: Mesh, tried: Batch) -> None:
-    """Remove the files of a rejected state that was kept for inspection, once the batch has become something else."""
-    before = _staged_files(tried)
-    now = mesh.store.batch(tried.product, tried.id) if before else None
-    for file in before - (_staged_files(now) if now else set()):
-        Path(local_path(file)).unlink(missing_ok=True)
+def drop_staged(mesh: Mesh, *tried: Batch) -> None:
+    """Remove the files of rejected states that were kept for inspection, once the batches have become something else."""
+    for batch in tried:
+        before = _staged_files(batch)
+        now = mesh.store.batch(batch.product, batch.id) if before else None
+        for file in before - (_staged_files(now) if now else set()):
+            Path(local_path(file)).unlink(missing_ok=True)
 
 
 def _staged_files(batch: Batch) -> set[str]:
@@ -271,6 +272,6 @@ def _settled(stage: Stage, facts: Circumstances, publication: str) -> Sequence[B
         left = len(main.replayed) - aside
         return [replace(b, published=b.published + rows, quarantined=b.quarantined - left) for b in facts.batches]
     return [
-        replace(b, state="published", publication=publication, published=rows, quarantined=aside, reason=None, staged=None)
+        replace(b, state="published", publication=publication, published=rows, quarantined=aside, discarded=0, reason=None, staged=None)
         for b in facts.batches
     ]

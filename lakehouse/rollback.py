@@ -12,7 +12,7 @@ from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.pins import writing
-from lakehouse.publish import Circumstances, publish, staging, verdict_of_then
+from lakehouse.publish import Circumstances, drop_staged, publish, staging, verdict_of_then
 from lakehouse.stage import Stage
 from lakehouse.store import Batch, Publication
 from lakehouse.telling import tell_change
@@ -84,4 +84,7 @@ def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
             stage.restore(port, plan.target.port(port.address))
         back = Circumstances.like(plan.target, "rollback", mesh.now(), (*again.batches, *again.restored))
         facts = replace(back, restores=plan.target.id, withdraws=again.withdrawn)
-        return publish(stage, verdict_of_then(mesh, plan.target), facts, tell_change(stage, "rollback", started, facts))
+        tried = [b for b in mesh.store.batches(product.address, "rejected") if b.id in {f.id for f in facts.batches}]
+        done = publish(stage, verdict_of_then(mesh, plan.target), facts, tell_change(stage, "rollback", started, facts))
+        drop_staged(mesh, *tried)
+        return done

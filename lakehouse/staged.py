@@ -99,7 +99,8 @@ class StagedPort:
 
 
 def _limits(staged: StagedPort) -> list[RuleResult]:
-    found = [quarantine_result(staged.port.contract.quarantine, quarantined=staged.aside + staged.unread, delivered=staged.delivered)]
+    limit, aside = staged.port.contract.quarantine, 0 if staged.replayed else staged.aside + staged.unread  # they were aside before
+    found = [quarantine_result(limit, quarantined=aside, delivered=staged.delivered)]
     if staged.mode == "overwrite" and not staged.port.allow_empty:
         found.append(_not_empty(staged))
     return found

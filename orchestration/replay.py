@@ -19,14 +19,14 @@ from pathlib import Path
 import duckdb
 
 from lakehouse.address import Address
-from lakehouse.batches import Due, find
+from lakehouse.batches import Due, find, standing
 from lakehouse.collect import recover
 from lakehouse.declare.product import InputPort, OutputPort, Product, Write
 from lakehouse.errors import BatchRefused
 from lakehouse.giveup import give_up
 from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
-from lakehouse.publish import Circumstances, abandon, publish, staging
+from lakehouse.publish import Circumstances, abandon, drop_staged, publish, staging
 from lakehouse.quarantine import QuarantinedRow, still
 from lakehouse.scan import local_path
 from lakehouse.sources import Rejected, open_source
@@ -46,11 +46,13 @@ def replay(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], request: R
     transform = load_transform(mesh, product)
     with writing(mesh, product.address, request.run_id, recover):
         for (id, origin), group in groupby(sorted(still(mesh, port, rows), key=_origin), key=_origin):
-            batch, taken = find(mesh.store, product, id), list(group)
+            tried, taken = find(mesh.store, product, id), list(group)
+            batch = standing(mesh.store, tried)
             whole = [r for r in taken if r.as_delivered]
             try:
                 if whole:
                     yield _replay(mesh, product, product.port(port), transform, batch, origin, whole, request)
+                    drop_staged(mesh, tried)
                 if len(whole) < len(taken):
                     raise _not_as_delivered(len(taken) - len(whole))
             except BatchRefused as error:  # these rows stay where they are; those of other batches go on
@@ -196,7 +198,8 @@ def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Bat
     if port.source is None or port.source.format != "csv" or not port.source.dialect.header:
         return []
     arrivals = mesh.store.arrivals_of(product.address, batch.id)
-    found = next((a for a in arrivals if a.name == name or a.location.endswith(name)), arrivals[0] if arrivals else None)
+    named = [a for a in arrivals if a.name == name] or [a for a in arrivals if a.location.endswith(f"/{name}")] or arrivals
+    found = named[0] if named else None
     path = Path(local_path(found.location)) if found else Path(name)
     if not path.is_file():
         raise BatchRefused(

@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
-from lakehouse.batches import Due, Wanted, due
+from lakehouse.batches import Due, Wanted, due, pending
 from lakehouse.collect import expire, recover
 from lakehouse.declare.product import Product
 from lakehouse.diff import fingerprint as fingerprint_of
@@ -291,17 +291,9 @@ def _derived(mesh: Mesh, product: Product, attempt: str) -> Batch:
     contents = {address: _content(mesh, address) for _, address in inputs}
     input_port = inputs[0][0] if inputs else ""
     id = _digest(input_port, *(f"{a}@{c}" for a, c in contents.items()), attempt)
-    before = mesh.store.batch(product.address, id)
-    return Batch(
-        id=id,
-        staged=before.staged if before else None,
-        product=product.address,
-        input_port=input_port,
-        name=", ".join(f"{a}@{c}" for a, c in contents.items() if c),
-        partition=None,
-        state="pending",
-        at=mesh.now(),
-    )
+    name = ", ".join(f"{a}@{c}" for a, c in contents.items() if c)
+    batch = Batch(id=id, product=product.address, input_port=input_port, name=name, partition=None, state="pending", at=mesh.now())
+    return pending(mesh.store, batch)
 
 
 def _content(mesh: Mesh, address: Address) -> str:
