@@ -34,6 +34,8 @@ def paths(files: Sequence[DataFile]) -> list[str]:
 
 
 LOCAL = "file://"
+_NO_COLUMN = 2_000_000_000
+"""From here on field ids belong to no column of a table; those of Iceberg's own metadata columns begin higher still."""
 
 
 def local_path(address: str) -> str:
@@ -46,9 +48,13 @@ def local_address(path: Path) -> str:
     return f"{LOCAL}{path}"
 
 
-def field_ids(schema: Schema) -> str:
-    """The `FIELD_IDS` option of DuckDB's COPY, so that every reader finds columns by id."""
-    return "{" + ", ".join(f"{quote(f.name)}: {_field_id(f.field_id, f.field_type)}" for f in schema.fields) + "}"
+def field_ids(schema: Schema, notes: Sequence[str] = ()) -> str:
+    """The `FIELD_IDS` option of DuckDB's COPY, so that every reader finds columns by id.
+
+    `notes` are columns that no table has: a file of which one column has no id is refused by pyiceberg as a whole.
+    """
+    ids = [f"{quote(f.name)}: {_field_id(f.field_id, f.field_type)}" for f in schema.fields]
+    return "{" + ", ".join([*ids, *(f"{quote(name)}: {_NO_COLUMN + n}" for n, name in enumerate(notes))]) + "}"
 
 
 def _field_id(id: int, kind: IcebergType) -> str:

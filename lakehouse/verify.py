@@ -109,9 +109,13 @@ def _damage(file: DataFile) -> str | None:
     if path.stat().st_size != file.file_size_in_bytes:
         return f"the data file has {path.stat().st_size:,} bytes, not {file.file_size_in_bytes:,}"
     try:
-        rows = pq.read_metadata(path).num_rows
+        footer = pq.read_metadata(path)
+        nameless = [f.name for f in footer.schema.to_arrow_schema() if b"PARQUET:field_id" not in (f.metadata or {})]
     except (OSError, pa.ArrowException) as error:
         return f"the data file cannot be read: {error}"
+    if nameless:
+        return f"the data file's column {nameless[0]} has no field id, by which other readers find it"
+    rows = footer.num_rows
     return None if rows == file.record_count else f"the data file has {rows:,} rows, not {file.record_count:,}"
 
 

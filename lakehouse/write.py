@@ -28,6 +28,8 @@ from lakehouse.schema import duckdb_type
 from lakehouse.types import literal, or_fail, quote
 
 FILE_SIZE = "128MB"
+NOTES = ("__raw", "__type")
+"""Columns beside the table's in what one pass writes: null but for rows that could not be cast."""
 IN_ORDER = 1 << 30
 """Deliveries of up to so many bytes become one file, in which their rows keep their order; the engine cuts files by thread."""
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
@@ -85,7 +87,9 @@ def split(
     folder.mkdir(parents=True, exist_ok=True)
     whole = in_order and not partitions
     cut = "" if whole else f", FILE_SIZE_BYTES '{FILE_SIZE}'"
-    options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, FIELD_IDS {field_ids(table.schema)}{cut}{by}"
+    options = (
+        f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, FIELD_IDS {field_ids(table.schema, NOTES if casts.lossy else ())}{cut}{by}"
+    )
     connection.execute(f"COPY ({query}) TO {literal(str(folder / 'data_0.parquet' if whole else folder))} ({options})")
     return _collect(folder, table, noted=casts.lossy)
 
@@ -209,7 +213,7 @@ def _canonical(kind: str) -> str:
 def _split_query(relation: str, table: StagedTable, casts: _Casts, rules: Sequence[RowRule], *, strict: bool) -> str:
     cast = [*(f"{e} as {quote(n)}" for n, e in casts.select.items()), *_notes(casts)]
     inner = f"(select {', '.join(cast)} from {relation})" if casts.lossy else relation
-    columns = [quote(f.name) for f in table.schema.fields] + (["__raw", "__type"] if casts.lossy else [])
+    columns = [quote(f.name) for f in table.schema.fields] + ([*NOTES] if casts.lossy else [])
     bad = [f"{_bad(rules, noted=casts.lossy)} as __bad"] if (rules or casts.lossy) and not strict else []
     broken = " or ".join(f"not ({r.predicate})" for r in rules)
     good = f" where {or_fail(f'({broken}) is not true')}" if rules and strict else ""

@@ -48,10 +48,10 @@ def every(request: pytest.FixtureRequest, tmp_path: Path) -> Tried:
     return tried
 
 
-def table(here: Tried) -> Table:
+def table(here: Tried, port: str = "lab.every") -> Table:
     home = here.root / ".mesh"
     catalog = SqlCatalog("mesh", uri=f"sqlite:///{home / 'mesh.db'}", warehouse=f"file://{home / 'warehouse'}")
-    loaded = catalog.load_table("lab.every")
+    loaded = catalog.load_table(port)
     catalog.engine.dispose()
     return loaded
 
@@ -87,3 +87,27 @@ def test_duckdb_reads_the_planned_files(every: Tried):
         rows = connection.execute(f"select {named} from read_parquet($1, hive_partitioning = false)", [paths]).fetchall()
     assert sorted_rows(rows)[1] == READ
     assert sum(f.file.record_count for f in files) == len(rows) == 2
+
+
+NARROW = """
+    import duckdb
+
+    def bent(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return landed.project("id::integer as id, amount::varchar as amount")
+"""
+
+
+@pytest.mark.parametrize("partitions", [{}, {"id": "bucket[2]"}])
+def test_rows_that_had_to_be_cast_are_read_by_others_too(tmp_path: Path, partitions: dict[str, str]):
+    """A transform gives other types than the contract's, and one value that cannot be cast: pyiceberg finds every column by its id."""
+    here = Tried(tmp_path)
+    amount: Property = {"logicalType": "number", "physicalType": "decimal(9,2)"}
+    landed: dict[str, Property] = {"id": "integer", "amount": "string"}
+    here.product("lab.bent", columns={"id": "integer", "amount": amount}, landed=landed, partitions=partitions, transform=NARROW)
+    here.deliver("lab.bent", "1.csv", "id,amount\n1,1.5\n2,many\n3,2.25\n")
+    assert here.results("lab.bent") == ["published"]
+    found = table(here, "lab.bent").scan().to_arrow()
+    assert sorted(zip(*found.to_pydict().values(), strict=True)) == [(1, Decimal("1.50")), (3, Decimal("2.25"))]
+    assert found.column_names == ["id", "amount"]
+    assert len(table(here, "lab.bent__quarantine").scan().to_arrow()) == 1
+    assert here.verified() == []
