@@ -39,7 +39,7 @@ class Inputs:
     everything: bool = False
     rows: int | None = None
     _landed: dict[str, Landed] = field(default_factory=dict)
-    _relations: dict[str, str] = field(default_factory=dict)
+    _relations: dict[tuple[str, Write | None], str] = field(default_factory=dict)
     _tables: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -53,10 +53,11 @@ class Inputs:
         """An input port or an already staged sibling, as a table expression on the run's connection, for a port that is written so."""
         if self.stage is not None and name in self.stage.ports:
             return self.stage.sibling(name, reader)
-        if name not in self._relations:
-            port = self.product.input(name)
-            self._relations[name] = self._source(port) if port.source else self._port(port)
-        return self._relations[name]
+        port = self.product.input(name)
+        asked = (name, None if port.source else reader)
+        if asked not in self._relations:
+            self._relations[asked] = self._source(port) if port.source else self._port(port, reader)
+        return self._relations[asked]
 
     @property
     def driving(self) -> Landed | None:
@@ -104,13 +105,13 @@ class Inputs:
             self.rows = int(rows) + len(landed.rejected())
         return table
 
-    def _port(self, port: InputPort) -> str:
+    def _port(self, port: InputPort, reader: Write) -> str:
         pin = self._pin(port)
         decision = decision_on(self.mesh, OPERATOR, pin.state)
         before = None if self.everything or port.read == "full" else self._consumed(port)
         if before is None:
             return relation_of(self.mesh, pin.state, decision)
-        return changed(self.mesh, before, pin.state, decision, whole_partitions=self.product.main.write == "overwrite_partitions")
+        return changed(self.mesh, before, pin.state, decision, whole_partitions=reader == "overwrite_partitions")
 
     def _pin(self, port: InputPort) -> Pin:
         if port.address is None or port.address not in self.pins:

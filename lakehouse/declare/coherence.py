@@ -6,11 +6,12 @@ Next: `crosscheck.py` holds products against each other.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from lakehouse.declare.contract import Contract, Place
 from lakehouse.declare.findings import Findings, suggestion
-from lakehouse.declare.origin import unfollowed
+from lakehouse.declare.origin import ALIKE, parted_alike
 from lakehouse.declare.product import Function, OutputPort, Product
 from lakehouse.declare.products import Folder
 from lakehouse.types import Primitive
@@ -32,7 +33,7 @@ def check(folder: Folder, product: Product, root: Path) -> None:
     _check_append(product, findings)
     for port in product.outputs:
         _check_write(port, findings)
-        _check_siblings(port, product, findings)
+        _check_siblings(port, product, root, findings)
         _check_rules(port.contract, findings)
         _check_retention(port.contract, findings)
 
@@ -123,14 +124,22 @@ def _check_write(port: OutputPort, findings: Findings) -> None:
         findings.documented_only(port.place, f"allowEmpty of a port that is written by {port.write}")
 
 
-def _check_siblings(port: OutputPort, product: Product, findings: Findings) -> None:
-    """A sibling gets the partitions that a run touches; who replaces partitions by them has to be given all of their rows."""
-    read = product.functions[port.name].parameters if port.name in product.functions else {}
+def _check_siblings(port: OutputPort, product: Product, root: Path, findings: Findings) -> None:
+    """A sibling gets the partitions that a run touches, and replaces its own by what it makes of them."""
     for sibling in product.outputs if port.write == "overwrite_partitions" else ():
-        missing = unfollowed(port.contract, sibling.contract) if sibling.name in read else None
-        if missing is not None:
-            what = f"{port.name!r} would replace partitions by parts of them: {sibling.name!r} is partitioned by {missing.name!r}"
-            findings.error(port.place, what, f"partition {port.name} by it as well, as finely, or write `write: overwrite`")
+        read = sibling is not port and sibling.name in _read(port, product, root)
+        if read and sibling.contract.partitions and not parted_alike(port.contract, sibling.contract):
+            what = f"{port.name!r} replaces partitions by those of {sibling.name!r}, and is not partitioned like it"
+            findings.error(port.place, what, f"partition both alike ({ALIKE}), or write `write: overwrite`")
+
+
+def _read(port: OutputPort, product: Product, root: Path) -> Collection[str]:
+    """What a port's function has for parameters, or the ports that its model's text names."""
+    if port.name in product.functions:
+        return product.functions[port.name].parameters
+    file = product.models.get(port.name)
+    text = (root / file).read_text(errors="replace") if file else ""
+    return {o.name for o in product.outputs if re.search(rf"\b{o.address.domain}__{o.name}\b", text)}
 
 
 def _check_rules(contract: Contract, findings: Findings) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from lakehouse.address import Address
 from lakehouse.declare.contract import CLASSIFICATIONS, Contract, Relationship
 from lakehouse.declare.findings import Findings, suggestion
-from lakehouse.declare.origin import made_of, unfollowed
+from lakehouse.declare.origin import ALIKE, made_of, parted_alike
 from lakehouse.declare.product import InputPort, OutputPort, Product
 from lakehouse.declare.products import Folder
 from lakehouse.types import ColumnType, Primitive
@@ -69,7 +69,7 @@ class _Mesh:
             hint = f'adapt to {contract.version} and write `version: "{contract.major}"`'
             findings.error(port.place, f"version {port.version} of {address} is gone: it is at {contract.version}", hint)
         self._check_status(port, owner, reader, findings)
-        _check_partitions(port, contract, reader, findings)
+        _check_changes(port, contract, reader, findings)
         if owner.address != reader.address:
             _check_classification(address, contract, reader, findings)
 
@@ -128,13 +128,21 @@ def _comparable(here: ColumnType, there: ColumnType) -> bool:
     return here == there or (here in whole and there in whole)
 
 
-def _check_partitions(port: InputPort, contract: Contract, reader: Product, findings: Findings) -> None:
-    """Who replaces partitions by what changed has to be given all of their rows."""
+def _check_changes(port: InputPort, contract: Contract, reader: Product, findings: Findings) -> None:
+    """Who replaces rows by what changed has to be given all that it replaces."""
     for output in reader.outputs if port.read == "changes" else ():
-        missing = unfollowed(output.contract, contract) if output.write == "overwrite_partitions" else None
-        if missing is not None:
-            what = f"{output.name!r} would replace partitions by parts of them: {port.address} changes by {missing.name!r}"
-            findings.error(port.place, what, f"partition {output.name} by it as well, as finely, or write `read: full`")
+        functions = reader.functions.get(output.name)
+        if functions is not None and port.name not in functions.parameters:
+            continue
+        others = [i for i in reader.inputs if i.read == "changes" and (functions is None or i.name in functions.parameters)]
+        if output.write == "overwrite":
+            findings.error(port.place, f"{output.name!r} would be replaced by what changed in {port.address}", "write `read: full`")
+        elif output.write == "overwrite_partitions" and contract.partitions and not parted_alike(output.contract, contract):
+            what = f"{output.name!r} replaces partitions by those of {port.address}, and is not partitioned like it"
+            findings.error(port.place, what, f"partition both alike ({ALIKE}), or write `read: full`")
+        elif output.write == "overwrite_partitions" and others[0] is not port:
+            what = f"{output.name!r} replaces partitions by what changed in {others[0].name!r} and in {port.name!r}, which change apart"
+            findings.error(port.place, what, "write `read: full` at all of them, or at all but one that the others only add to")
 
 
 def _check_classification(address: Address, contract: Contract, reader: Product, findings: Findings) -> None:

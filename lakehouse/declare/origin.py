@@ -1,4 +1,4 @@
-"""Which columns of one contract come from those of another, and whether whole partitions of it make whole partitions here.
+"""Which columns of one contract come from those of another, and whether the two are partitioned alike.
 
 Next: `crosscheck.py`.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakehouse.declare.contract import Column, Contract
-from lakehouse.types import Primitive
 
-_UNITS = ("year", "month", "day", "hour")
+ALIKE = "by the same columns in the same order; `transformSourceObjects` tells what a column of another name is made of"
 
 
 def made_of(column: Column, contract: Contract) -> Iterator[Column]:
@@ -22,19 +21,14 @@ def made_of(column: Column, contract: Contract) -> Iterator[Column]:
             yield candidate
 
 
-def unfollowed(reader: Contract, read: Contract) -> Column | None:
-    """A partition column of `read` that no partition of `reader` is made of, as finely: a partition there gets rows of several here."""
-    for column in read.partitions:
-        if not any(column in made_of(mine, read) and _as_fine(mine, column) for mine in reader.partitions):
-            return column
-    return None
+def parted_alike(reader: Contract, read: Contract) -> bool:
+    """Whether the partitions of `read` are those of `reader`: the same columns in the same order, of one type, by one transform."""
+    pairs = [*zip(reader.partitions, read.partitions, strict=False)]
+    return len(reader.partitions) == len(read.partitions) and all(
+        (mine.type, mine.partition) == (theirs.type, theirs.partition) and _is(mine, theirs, read) for mine, theirs in pairs
+    )
 
 
-def _as_fine(mine: Column, theirs: Column) -> bool:
-    here, there = _transform(mine), _transform(theirs)
-    by_time = here in _UNITS and there in _UNITS
-    return mine.partition == "identity" or here == there or (by_time and _UNITS.index(here) >= _UNITS.index(there))
-
-
-def _transform(column: Column) -> str:
-    return "day" if column.partition == "identity" and column.type == Primitive("date") else str(column.partition)
+def _is(mine: Column, theirs: Column, contract: Contract) -> bool:
+    named = any(s.startswith(f"{contract.address}.") for s in mine.sources)
+    return theirs in made_of(mine, contract) or (not named and mine.name == theirs.name)

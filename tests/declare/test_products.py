@@ -17,6 +17,7 @@ from lakehouse.types import Decimal, Primitive
 FLIGHTS = "domains/operations/flights/flights.odcs.yaml"
 PRODUCT = "domains/operations/flights/product.odps.yaml"
 DELAYS = "domains/punctuality/delays/product.odps.yaml"
+RANKING = "domains/punctuality/ranking/product.odps.yaml"
 FILES_OF_PEOPLE = (
     *(FLIGHTS, PRODUCT, DELAYS, "domains/operations/domain.yaml", "domains/operations/flights/transform.py"),
     *("domains/operations/flights/landed.odcs.yaml", "domains/punctuality/delays/delays.odcs.yaml"),
@@ -216,32 +217,73 @@ def _by(name: str, transform: str, *, source: str = "") -> str:
 @pytest.mark.parametrize(
     ("column", "fits"),
     [
-        (_by("flight_date", "day"), True),
+        (_by("flight_date", "identity"), True),
+        (_by("flight_date", "day"), False),
         (_by("flight_date", "month"), False),
-        (_by("day", "day"), False),
-        (_by("day", "day", source="operations.flights.flight_date"), True),
+        (_by("day", "identity"), False),
+        (_by("day", "identity", source="operations.flights.flight_date"), True),
+        (_by("flight_date", "identity", source="operations.landed.dep_time"), True),
         (_by("month", "month", source="operations.flights.flight_date"), False),
+        (SAME.replace("date, part", "string, part"), False),
     ],
 )
-def test_a_sibling_that_replaces_partitions_is_given_whole_ones(mesh, column: str, *, fits: bool):
+def test_a_sibling_that_replaces_partitions_is_partitioned_like_what_it_reads(mesh, column: str, *, fits: bool):
     """A run hands it the days it touched: replacing a month by one of its days would lose the others."""
     mesh.edit(DAILY, SAME, column)
     assert [p.message for p in mesh.problems() if p.severity == "error"] == (
-        [] if fits else ["'flights_daily' would replace partitions by parts of them: 'flights' is partitioned by 'flight_date'"]
+        [] if fits else ["'flights_daily' replaces partitions by those of 'flights', and is not partitioned like it"]
     )
 
 
-def test_a_reader_of_changes_that_replaces_partitions_is_given_whole_ones(mesh):
-    """The same between products, where a reader takes the partitions that changed; one that reads all of its input is free."""
-    mesh.edit(DELAYS, "{write: overwrite}", "{write: overwrite_partitions}")
-    mesh.edit(DELAYS, 'version: "1"}', 'version: "1", customProperties: [{property: lakemesh, vendor: lakemesh, value: {read: changes}}]}')
-    contract = "domains/punctuality/delays/delays.odcs.yaml"
-    mesh.edit(contract, "logicalType: string,", "logicalType: string, partitioned: true,")
+def test_a_model_that_replaces_partitions_is_partitioned_like_what_it_reads(mesh):
+    """The same of dbt models, whose texts name what they read."""
+    mesh.write(
+        "domains/punctuality/ranking/ranking_daily.odcs.yaml",
+        (mesh.root / DAILY).read_text().replace("operations.flights_", "punctuality.ranking_"),
+    )
+    mesh.edit("domains/punctuality/ranking/ranking_daily.odcs.yaml", "name: flights_daily", "name: ranking_daily")
+    write = "customProperties: [{property: lakemesh, vendor: lakemesh, value: {write: overwrite_partitions}}]"
+    mesh.write(RANKING, (mesh.root / RANKING).read_text() + f"  - name: ranking_daily\n    {write}\n")
+    mesh.edit("domains/punctuality/ranking/ranking.odcs.yaml", "logicalType: string,", "logicalType: string, partitioned: true,")
+    model = "dbt/models/punctuality/ranking/punctuality__ranking_daily.sql"
+    mesh.write(model, "select carrier from {{ source('punctuality', 'delays') }}\n")
+    assert [p.message for p in mesh.problems() if p.severity == "error"] == []
+    mesh.write(model, "select carrier from {{ ref('punctuality__ranking') }}\n")
     (problem,) = (p for p in mesh.problems() if p.severity == "error")
-    assert problem.message == "'delays' would replace partitions by parts of them: operations.flights changes by 'flight_date'"
-    assert "read: full" in problem.hint
+    assert problem.message == "'ranking_daily' replaces partitions by those of 'ranking', and is not partitioned like it"
+
+
+CHANGES = "customProperties: [{property: lakemesh, vendor: lakemesh, value: {read: changes}}]"
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        ("append", None),
+        ("overwrite", "'delays' would be replaced by what changed in operations.flights"),
+        ("overwrite_partitions", "'delays' replaces partitions by those of operations.flights, and is not partitioned like it"),
+    ],
+)
+def test_a_reader_of_changes_is_given_all_that_it_replaces(mesh, write: str, said: str | None):
+    """Between products a reader takes the partitions that changed; one that reads all of its input is free."""
+    mesh.edit(DELAYS, "{write: overwrite}", f"{{write: {write}}}")
+    mesh.edit(DELAYS, 'version: "1"}', f'version: "1", {CHANGES}}}')
+    mesh.edit("domains/punctuality/delays/delays.odcs.yaml", "logicalType: string,", "logicalType: string, partitioned: true,")
+    assert [p.message for p in mesh.problems() if p.severity == "error"] == ([said] if said else [])
     mesh.edit(DELAYS, "{read: changes}", "{read: full}")
-    assert mesh.problems() == ()
+    assert [p.message for p in mesh.problems() if p.severity == "error" and "appends" not in p.message] == []
+
+
+def test_two_inputs_that_change_apart_replace_no_partition(mesh):
+    """What changed in one of them is in no partition of the other: the other's rows would be lost."""
+    mesh.edit(DELAYS, "{write: overwrite}", "{write: overwrite_partitions}")
+    again = f'  - {{name: again, contractId: operations.flights, version: "1", {CHANGES}}}'
+    mesh.edit(DELAYS, 'version: "1"}', f'version: "1", {CHANGES}}}\n{again}')
+    mesh.edit("domains/punctuality/delays/transform.py", "flights: pl.LazyFrame", "flights: pl.LazyFrame, again: pl.LazyFrame")
+    contract = "domains/punctuality/delays/delays.odcs.yaml"
+    mesh.edit(contract, "properties:\n", f"properties:\n      - {SAME}\n")
+    (problem,) = (p for p in mesh.problems() if p.severity == "error")
+    assert "which change apart" in problem.message
 
 
 def test_the_main_port_comes_first(mesh):
