@@ -14,7 +14,7 @@ from pyiceberg.manifest import DataFile
 from lakehouse.address import Address
 from lakehouse.catalogs import ensure_namespace
 from lakehouse.commit import StagedTable, load, stage
-from lakehouse.declare.contract import Contract, Scope
+from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import OutputPort, Product, Write
 from lakehouse.diff import contract_from_json, diff, fingerprint
 from lakehouse.errors import BreakingChange
@@ -30,7 +30,7 @@ from lakehouse.staged import StagedPort
 from lakehouse.store import PortState, Publication
 from lakehouse.types import literal, pointer, quote
 from lakehouse.upsert import Merged, merge
-from lakehouse.write import IN_ORDER, Split, same_partitions, split, sweep
+from lakehouse.write import IN_ORDER, Split, split, sweep
 
 
 class Stage:
@@ -63,11 +63,12 @@ class Stage:
         mode: Write | None = None,
         landed: Landed | None = None,
         replayed: Collection[str] = (),
+        reads: Collection[str] = (),
     ) -> StagedPort:
         """Split, cast and stage the rows of one port; `rejected` is asked after `relation` was read to its end.
 
         `landed` is the delivery that `relation` is, where it has the contract's columns and types. `replayed` are the ids of the
-        quarantined rows that `relation` was made from.
+        quarantined rows that `relation` was made from, `reads` are the siblings that it was made from, whose partitions it replaces.
         """
         staged = self._open(port, mode or port.write)
         staged.replayed = frozenset(replayed)
@@ -79,7 +80,8 @@ class Stage:
             split_rows = how(relation)
         self.mesh.faults.at("k1")
         self._set_aside(staged, split_rows, rejected())
-        added, removed = self._place(staged, split_rows)
+        added, removed = self._place(staged, split_rows, reads)
+        staged.removed = removed
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
         self.mesh.manifests.learn(staged.table.metadata, staged.table.manifests or (), added, removed)
@@ -87,10 +89,21 @@ class Stage:
         self.ports[port.name] = staged
         return staged
 
-    def sibling(self, port: str, reader: Write) -> str:
-        """A port's staged rows for a sibling that is written so: what came, all there is, or the partitions that this run touches."""
-        scopes: dict[Write, Scope] = {"append": "batch", "overwrite": "port"}
-        return self.ports[port].relation(scopes.get(reader, "partitions"))
+    def sibling(self, port: str, reader: Write, reads: Collection[str] = ()) -> str:
+        """A port's staged rows for a sibling that is written so: what came, all there is, or the partitions that this run touches.
+
+        Who `reads` several is given the same partitions of each.
+        """
+        staged, read = self.ports[port], self._read({port, *reads})
+        if reader == "append":
+            return staged.relation("batch")
+        if reader == "overwrite" or not all(other.port.contract.partitions for other in read):
+            return staged.relation("port")
+        touched = {f.partition for other in read for f in other.touched}
+        return scan(paths([f for f in staged.files() if f.partition in touched]), staged.table.schema)
+
+    def _read(self, names: Collection[str]) -> list[StagedPort]:
+        return [port for name, port in self.ports.items() if name in names]
 
     def audit(self, targets: Mapping[Address, str]) -> GateReport:
         """Judge every staged port; `targets` are table expressions of the pinned ports that foreign keys point at."""
@@ -165,23 +178,27 @@ class Stage:
 
     # placing
 
-    def _place(self, staged: StagedPort, written: Split) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+    def _place(self, staged: StagedPort, written: Split, reads: Collection[str]) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
         """Which files come and which go, by write mode."""
         if staged.mode == "upsert":
             merged = self._merge(staged, written)
             staged.batch, staged.rows, staged.skipped = merged.batch, sum(f.record_count for f in merged.batch), merged.skipped
             return (*merged.batch, *merged.rewritten), merged.removed
         staged.batch, staged.rows = written.accepted, written.rows
-        return written.accepted, self._replaced(staged, written.accepted)
+        return written.accepted, self._replaced(staged, written.accepted, self._read(reads))
 
-    def _replaced(self, staged: StagedPort, added: Sequence[DataFile]) -> tuple[DataFile, ...]:
+    def _replaced(self, staged: StagedPort, added: Sequence[DataFile], read: Sequence[StagedPort]) -> tuple[DataFile, ...]:
         match staged.mode:
             case "overwrite":
                 return staged.live
             case "overwrite_partitions":
-                if not added:
+                if any(not sibling.port.contract.partitions for sibling in read):
+                    return staged.live
+                given = {f.partition for sibling in read for f in sibling.touched}
+                if not added and not given:
                     self.remarks.append(f"{staged.address}: no row says which partitions to replace, so all stay as they are")
-                return tuple(same_partitions(staged.live, added))
+                given |= {f.partition for f in added}  # siblings are partitioned alike
+                return tuple(f for f in staged.live if f.partition in given)
             case _:
                 return ()
 

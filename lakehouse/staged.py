@@ -25,7 +25,7 @@ from lakehouse.write import same_partitions
 
 @dataclass(slots=True)
 class StagedPort:
-    """One port's staged state. `batch` are the files with this run's rows; `rows`, `aside` and `skipped` count them.
+    """One port's staged state. `batch` are the files with this run's rows; `rows`, `aside` and `skipped` count them; `removed` went.
 
     `replayed` are the quarantined rows that they were before, by id.
     """
@@ -40,6 +40,7 @@ class StagedPort:
     live: tuple[DataFile, ...]
     fingerprint: str
     batch: tuple[DataFile, ...] = ()
+    removed: tuple[DataFile, ...] = ()
     rows: int = 0
     aside: int = 0
     unread: int = 0
@@ -75,12 +76,17 @@ class StagedPort:
         """Every file of the staged state."""
         return self.mesh.manifests.files(self.table.manifest_list)
 
+    @property
+    def touched(self) -> tuple[DataFile, ...]:
+        """Files in every partition in which something came or went."""
+        return (*self.batch, *self.removed)
+
     def within(self, scope: Scope) -> Sequence[DataFile]:
         match scope:
             case "batch":
                 return self.batch
             case "partitions":
-                return same_partitions(self.files(), self.batch)
+                return same_partitions(self.files(), self.touched)
             case "port":
                 return self.files()
 

@@ -6,7 +6,7 @@ runs dbt, `dbt_plugin.py` gives it its sources, `dbt_sources.py` compiles the li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -48,6 +48,23 @@ class DbtTransform:
     def sql(self) -> Mapping[str, str]:
         """The SQL of each port's model."""
         return self.compiled.models
+
+    def reads(self, port: OutputPort) -> Collection[str]:
+        """What the port's model refers to, directly or through private models."""
+        nodes, found = self.project.nodes(), set[str]()
+        ours = {model_name(o): o.name for o in self.product.outputs}
+        inputs = {f"{i.address.domain}.{i.address.port}": i.name for i in self.product.inputs if i.address}
+        waiting = [n for n in nodes.values() if n.kind == "model" and n.name == model_name(port)]
+        while waiting:
+            for id in waiting.pop().reads:
+                read = nodes.get(id)
+                if read is None:
+                    found |= {inputs[name] for name in (".".join(id.split(".")[2:]),) if name in inputs}
+                elif read.name in ours:
+                    found.add(ours[read.name])
+                else:
+                    waiting.append(read)
+        return found
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         """Run the port's model, with what it needs of the product's private ones; siblings are there as staged."""

@@ -6,7 +6,7 @@ Next: `story.py`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -19,7 +19,7 @@ from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import InputPort, Product, Write
 from lakehouse.errors import MeshError
 from lakehouse.mesh import Mesh
-from lakehouse.read import changed, decision_on, relation_of
+from lakehouse.read import changed, decision_on, relation_of, state_at
 from lakehouse.sources import Landed, Rejected, open_source
 from lakehouse.stage import Stage
 from lakehouse.store import Pin
@@ -49,10 +49,15 @@ class Inputs:
         for table in self._tables:
             self.connection.execute(f"drop table if exists {table}")
 
-    def relation(self, name: str, *, reader: Write = "overwrite_partitions") -> str:
-        """An input port or an already staged sibling, as a table expression on the run's connection, for a port that is written so."""
+    def relation(self, name: str, *, reader: Write = "overwrite_partitions", reads: Collection[str] = ()) -> str:
+        """An input port or an already staged sibling, as a table expression on the run's connection.
+
+        It is for a port that is written as `reader` says and `reads` these.
+        """
         if self.stage is not None and name in self.stage.ports:
-            return self.stage.sibling(name, reader)
+            return self.stage.sibling(name, reader, reads)
+        if any(name == sibling.name for sibling in self.product.outputs):
+            return self._published(self.product.output(name).address)
         port = self.product.input(name)
         asked = (name, None if port.source else reader)
         if asked not in self._relations:
@@ -112,6 +117,11 @@ class Inputs:
         if before is None:
             return relation_of(self.mesh, pin.state, decision)
         return changed(self.mesh, before, pin.state, decision, whole_partitions=reader == "overwrite_partitions")
+
+    def _published(self, sibling: Address) -> str:
+        """A sibling that this run does not write, as it is shown; the product's lease keeps it."""
+        _, state = state_at(self.mesh, sibling)
+        return relation_of(self.mesh, state, decision_on(self.mesh, OPERATOR, state))
 
     def _pin(self, port: InputPort) -> Pin:
         if port.address is None or port.address not in self.pins:

@@ -3,7 +3,7 @@
 Next: `story.py`, which publishes what was made.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,9 @@ class Returned:
     file: Path
     version: str
     sql: Mapping[str, str] = field(default_factory=dict)
+
+    def reads(self, port: OutputPort) -> Collection[str]:
+        return ()
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         return _parquet(self.file)

@@ -10,7 +10,7 @@ import gzip
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -93,12 +93,11 @@ def _replay(
             try:
                 relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
                 rejected = partial(again.rejected, inputs)
-                mode: Write = "upsert" if port.write == "upsert" else "append"
-                written = stage.write(port, relation, rejected=rejected, mode=mode, replayed=[r.id for r in rows])
-                if not written.rows + written.skipped:  # all would be set aside again, so they stay as they are
+                written = stage.write(port, relation, rejected=rejected, mode=_taking(port), replayed=[r.id for r in rows])
+                if written.aside + written.unread and not written.rows + written.skipped:  # set aside again, all stay as they are
                     abandon(stage)
                     return Outcome(batch=batch, result="unchanged", publication=stage.current)
-                _follow(product, port, stage, transform, inputs, bound)
+                _follow(product, port, stage, transform, inputs, bound, [batch.input_port] if origin == "source" else [])
             except duckdb.Error as error:
                 raise inputs.failure or failure(f"{product.address}: replay", error) from error
             ports = targets(mesh, pins)
@@ -132,14 +131,36 @@ def _replay(
             return Outcome(batch=batch, result="published", report=report, publication=publish(stage, report, facts, tell(told)))
 
 
-def _follow(product: Product, port: OutputPort, stage: Stage, transform: Transform, inputs: Inputs, bound: Bound) -> None:
-    """Compute the siblings that read the replayed port anew, of what came, all or the partitions it touched, as they are written."""
-    written = {port.name}
+def _follow(
+    product: Product, port: OutputPort, stage: Stage, transform: Transform, inputs: Inputs, bound: Bound, again: Collection[str]
+) -> None:
+    """Compute the siblings anew that read the replayed port, or the input ports whose rows come `again`."""
     for sibling in product.outputs:
-        reads = product.functions[sibling.name].parameters if sibling.name in product.functions else {}
-        if sibling.name not in written and written & set(reads):
-            stage.write(sibling, transform.rows(sibling, replace(bound, relation=partial(inputs.relation, reader=sibling.write))))
-            written.add(sibling.name)
+        reads = set(transform.reads(sibling)) if sibling is not port else set[str]()
+        written = reads & stage.ports.keys()
+        if not written and not reads & set(again):
+            continue
+        _check_rest(product, sibling, reads - written - set(again), mixed=bool(written and reads & set(again)))
+        mode = sibling.write if written else _taking(sibling)
+        relation = transform.rows(sibling, replace(bound, relation=partial(inputs.relation, reader=mode, reads=reads)))
+        stage.write(sibling, relation, mode=mode, reads=written)
+
+
+def _check_rest(product: Product, sibling: OutputPort, rest: Collection[str], *, mixed: bool) -> None:
+    """What else a sibling reads has to be what it would read in a run: all of it, as an overwrite does. BatchRefused otherwise."""
+    parts = {i.name for i in product.inputs if i.source or i.read == "changes"}
+    whole = sibling.write == "overwrite" and not parts & set(rest)
+    if (rest and not whole) or (mixed and sibling.write != "append"):
+        what = ", ".join(sorted(rest)) or "the delivery"
+        raise BatchRefused(
+            f"{sibling.address} is computed from the replayed rows and from {what}, of which a replay reads not what a run would",
+            hint="deliver the corrected rows as a new file, or mesh quarantine discard",
+        )
+
+
+def _taking(port: OutputPort) -> Write:
+    """How replayed rows come into a port, beside those that are there."""
+    return "upsert" if port.write == "upsert" else "append"
 
 
 def _typed(port: OutputPort, rows: Sequence[QuarantinedRow]) -> str:

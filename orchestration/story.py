@@ -160,9 +160,10 @@ def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
     bound = Bound(connection=stage.connection, relation=inputs.relation, limit_rows=stage.mesh.settings.engine.materialise_rows)
     for port in stage.product.outputs:
         try:
-            rows = transform.rows(port, replace(bound, relation=partial(inputs.relation, reader=port.write)))
+            reads = transform.reads(port) if stage.ports else ()
+            rows = transform.rows(port, replace(bound, relation=partial(inputs.relation, reader=port.write, reads=reads)))
             rejected = inputs.rejected if port is stage.product.main else tuple
-            stage.write(port, rows, rejected=rejected, landed=inputs.landed_as(rows, port.contract))
+            stage.write(port, rows, rejected=rejected, landed=inputs.landed_as(rows, port.contract), reads=reads)
         except duckdb.Error as error:
             raise inputs.failure or failure(f"{stage.product.address}: {port.name}", error) from error
 

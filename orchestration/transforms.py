@@ -9,7 +9,7 @@ import ast
 import hashlib
 import importlib.util
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +46,10 @@ class Transform(Protocol):
         """The compiled SQL of each port, where that is what it is."""
         ...
 
+    def reads(self, port: OutputPort) -> Collection[str]:
+        """The input ports and siblings that an output port is computed from, by name."""
+        ...
+
     def rows(self, port: OutputPort, bound: Bound) -> str:
         """The rows of one output port, as a table expression."""
         ...
@@ -63,6 +67,9 @@ class PassThrough:
     version: str = "pass-through"
     sql: Mapping[str, str] = field(default_factory=dict)
 
+    def reads(self, port: OutputPort) -> Collection[str]:
+        return (self.input_port,)
+
     def rows(self, port: OutputPort, bound: Bound) -> str:
         return bound.relation(self.input_port)
 
@@ -78,6 +85,9 @@ class PythonTransform:
     functions: Mapping[str, Callable[..., object]]
     version: str
     sql: Mapping[str, str] = field(default_factory=dict)
+
+    def reads(self, port: OutputPort) -> Collection[str]:
+        return self.product.functions[port.name].parameters
 
     def rows(self, port: OutputPort, bound: Bound) -> str:
         frames = {name: self._frame(name, kind, bound) for name, kind in self.product.functions[port.name].parameters.items()}
