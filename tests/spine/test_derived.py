@@ -233,3 +233,75 @@ def test_a_batch_that_nothing_could_judge_is_tried_again(here: Tried):
     here.deliver("shop.days", "1.csv", [{"day": 1}])
     here.run("shop.days")
     assert here.results("shop.sales") == ["published"]
+
+
+def by_day(here: Tried, write: Write, filter: str = "true", **sibling: Property) -> None:
+    """`shop.sales` by day and its copy, whose partitions are replaced."""
+    code = f"""
+        import duckdb
+
+        def sales(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return landed
+
+        def sales_copy(sales: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return sales.filter("{filter}")
+    """
+    copy = Port(name="sales_copy", columns={**SALES, **sibling}, partitions={"day": "identity"}, write="overwrite_partitions")
+    here.product(
+        "shop.sales",
+        columns=SALES,
+        key=["id"],
+        partitions={"day": "identity"},
+        write=write,
+        siblings=[copy],
+        transform=code,
+        source={"delivery": "{date}.csv"},
+    )
+
+
+@pytest.mark.parametrize("write", ["upsert", "overwrite"])
+def test_a_day_that_rows_have_left_is_left_by_the_sibling_too(here: Tried, write: Write):
+    """The sibling is given the day, and makes no row of it: what it held of that day goes."""
+    by_day(here, write)
+    here.deliver("shop.sales", "1.csv", [sale(1, 1), sale(2, 2)])
+    here.run("shop.sales")
+    here.deliver("shop.sales", "1.csv", [sale(1, 2), sale(2, 2)])
+    assert here.results("shop.sales") == ["published"]
+    assert sorted(here.rows("shop.sales_copy")) == sorted(here.rows("shop.sales"))
+
+
+def test_a_day_of_which_the_sibling_takes_nothing_any_more_is_empty_there(here: Tried):
+    """Its own rule, or its function, lets no row of the day pass: the older rows of that day are not true any more."""
+    few: Property = {"logicalType": "number", "logicalTypeOptions": {"maximum": 5}}
+    for filter, sibling in (("amount < 5", {}), ("true", {"amount": few})):
+        by_day(here, "overwrite_partitions", filter, **sibling)
+        here.deliver("shop.sales", "1.csv", [sale(1, 1, 1)])
+        here.run("shop.sales", force=True, first="1", last="1")
+        assert [r[0] for r in here.rows("shop.sales_copy")] == [1]
+        here.deliver("shop.sales", "1.csv", [sale(1, 1, 7)])
+        here.run("shop.sales")
+        assert here.rows("shop.sales_copy") == []
+
+
+def test_who_reads_two_siblings_is_given_the_same_partitions_of_both(here: Tried):
+    """Only one of them got rows of that day: the other's older rows of it are handed over as well."""
+    code = """
+        import duckdb
+
+        def sales(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return landed
+
+        def sales_big(sales: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return sales.filter("amount > 10")
+
+        def sales_all(sales: duckdb.DuckDBPyRelation, sales_big: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+            return sales.union(sales_big)
+    """
+    day = {"day": "identity"}
+    big = Port(name="sales_big", columns=SALES, partitions=day)
+    both = Port(name="sales_all", columns=SALES, partitions=day, write="overwrite_partitions")
+    here.product("shop.sales", columns=SALES, partitions=day, siblings=[big, both], transform=code)
+    here.deliver("shop.sales", "1.csv", [sale(1, 1, 50)])
+    here.deliver("shop.sales", "2.csv", [sale(2, 1, 1)])
+    assert here.results("shop.sales") == ["published", "published"]
+    assert [r[0] for r in here.rows("shop.sales_all")] == [1, 1, 2]
