@@ -158,11 +158,22 @@ class Stage:
         self._carry_edits(staged, contract, meant)
         return staged
 
+    def refuse_breaking(self) -> None:
+        """Raise BreakingChange where a contract cannot follow the published one, though nothing is to be written now."""
+        for port in self.product.outputs:
+            self._edited(port.contract, fingerprint(port.contract))
+
     def _carry_edits(self, staged: StagedTable, contract: Contract, meant: str) -> None:
-        """Let compatible edits of the contract travel with this publication; refuse breaking ones with the way out."""
+        """Let compatible edits of the contract travel with this publication."""
+        if self._edited(contract, meant):
+            with staged.transaction.update_schema() as update:
+                evolve(update, staged.schema, contract)
+
+    def _edited(self, contract: Contract, meant: str) -> bool:
+        """Whether the contract is not the published one any more; a breaking edit is refused with the way out."""
         state = next((s for s in self.current.ports if s.address == contract.address), None) if self.current else None
         if state is None or state.contract == meant:
-            return
+            return False
         before = contract_from_json(self.mesh.store.contract(state.contract) or "")
         change = diff(before, contract)
         if change.kind != "none" and before.version == contract.version:
@@ -173,8 +184,7 @@ class Stage:
                 place=str(contract.place),
                 hint=f"undo the edit, or declare a new port {contract.address.port}_v{before.major + 1} beside this one",
             )
-        with staged.transaction.update_schema() as update:
-            evolve(update, staged.schema, contract)
+        return True
 
     # placing
 

@@ -26,13 +26,18 @@ def publication(found: Publication) -> Known:
         "at": found.at,
         "run_id": found.run_id,
         "batches": [b.id for b in found.batches],
-        "ports": [_state(s) for s in found.ports],
+        "ports": states(found),
         "inputs": found.inputs,
         "restores": found.restores,
         "code_version": found.code_version,
         "withdrawn": found.withdrawn,
         "expired": found.expired,
     }
+
+
+def states(found: Publication) -> list[Known]:
+    """What a publication shows of each port."""
+    return [_state(s) for s in found.ports]
 
 
 def _state(state: PortState) -> Known:

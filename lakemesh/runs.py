@@ -50,13 +50,13 @@ def _ports(outcome: Outcome) -> list[dict[str, object]]:
             "rows": p.rows,
             "total_rows": p.total_rows,
             "quarantined": p.quarantined,
-            "rules": _rules(p),
+            "rules": rules(p),
         }
         for p in (outcome.report.ports if outcome.report else ())
     ]
 
 
-def _rules(port: PortReport) -> list[dict[str, object]]:
+def rules(port: PortReport) -> list[dict[str, object]]:
     return [
         {
             "rule": r.rule,

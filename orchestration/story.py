@@ -105,6 +105,8 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
     run = Run(mesh=mesh, product=product, transform=transform, request=request, pins=made.pins if made else None)
     with writing(mesh, product.address, request.run_id, recover):
         works = list(_work(run))
+        if not works:
+            _refuse_breaking(run)
         for number, work in enumerate(works, start=1):
             outcome = _until_settled(run, work)
             drop_staged(mesh, work.batch)
@@ -113,6 +115,12 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
                 return
+
+
+def _refuse_breaking(run: Run) -> None:
+    """Nothing is due, and yet the next delivery could not be taken."""
+    with run.mesh.connection() as connection:
+        Stage(run.mesh, run.product, run.request.run_id, connection, batch="").refuse_breaking()
 
 
 def _expire_history(mesh: Mesh, publication: Publication | None) -> None:
@@ -130,6 +138,7 @@ def _take(run: Run, work: Work) -> Outcome:
         everything = run.request.wanted.force and not append
         next_state = Stage(mesh, product, run.request.run_id, connection, work.batch.id)
         if work.due is None and _nothing_new(mesh, next_state.current, fingerprint, work, run.request, append=append):
+            next_state.refuse_breaking()
             return Outcome(batch=work.batch, result="unchanged", publication=next_state.current)
         with (
             staging(next_state) as stage,

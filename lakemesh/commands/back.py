@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +30,10 @@ def listed(context: typer.Context, address: One) -> None:
     with call.open() as mesh:
         found = rows(mesh, selection.port(mesh.declarations, address).address)
     groups = sorted({(r.rule, r.origin, r.batch) for r in found})
-    counts = [(*g, sum((r.rule, r.origin, r.batch) == g for r in found), next(r.reason for r in found if r.rule == g[0])) for g in groups]
+    counts = [
+        (*g, sum((r.rule, r.origin, r.batch) == g for r in found), next(r.reason for r in found if (r.rule, r.origin, r.batch) == g))
+        for g in groups
+    ]
     call.answer({"rows": [_row(r) for r in found]}, lambda: table(("rule", "origin", "batch", "rows", "reason"), counts))
 
 
@@ -112,9 +116,10 @@ def rollback(
     It says first which publications and batches it withdraws, and asks.
     """
     from lakehouse.outbox import Courier
+    from lakehouse.publish import verdict_of_then
     from lakehouse.rollback import plan_rollback
     from lakehouse.rollback import rollback as go_back
-    from lakemesh import describe, selection
+    from lakemesh import describe, runs, selection
     from lakemesh.render import line
 
     call, run_id = session(context), new_run_id()
@@ -122,8 +127,10 @@ def rollback(
         plan = plan_rollback(mesh, selection.product(mesh.declarations, address), to)
         _tell(plan)
         _confirm("roll back?", asked=not yes)
+        started = time.monotonic()
         with Courier(mesh):
             made = go_back(mesh, plan, run_id)
+        rules = {str(p.address): runs.rules(p) for p in verdict_of_then(mesh, made).ports}
     run = {
         "run_id": run_id,
         "address": str(plan.product.address),
@@ -132,7 +139,9 @@ def rollback(
         "batches": [{"id": b.id, "name": b.name, "outcome": "withdrawn"} for b in plan.batches],
         "rows": 0,
         "quarantined": 0,
-        "ports": describe.publication(made)["ports"],
+        "ports": [{**port, "rules": rules.get(str(port["address"]), [])} for port in describe.states(made)],
+        "seconds": time.monotonic() - started,
+        "warnings": [],
         "restores": plan.target.id,
         "withdrawn": [p.id for p in plan.withdrawn],
         "error": None,

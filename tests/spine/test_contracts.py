@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse.errors import BreakingChange
 from lakehouse.testing import Property
 from tests.spine.tried import Tried
 
@@ -104,3 +105,20 @@ def test_a_dry_run_leaves_nothing(items: Tried):
     assert items.batches("shop.items") == {"1.csv": "published"}
     assert [r[0] for r in items.rows("shop.items")] == [1]
     assert items.results("shop.items") == ["published", "blocked"]
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_breaking_edit_is_refused_though_nothing_is_due(items: Tried, *, dry: bool):
+    """Whoever breaks a contract hears so at once, and again, not with the next delivery."""
+    items.product("shop.items", columns={**SMALL, "price": "string"}, landed=SMALL, version="2.0.0", transform=AS_TEXT)
+    for _ in range(2):
+        with pytest.raises(BreakingChange, match="price changes its type"):
+            items.run("shop.items", dry=dry)
+
+
+AS_TEXT = """
+    import duckdb
+
+    def items(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return landed.project("id, price::varchar as price")
+"""
