@@ -20,9 +20,12 @@ import duckdb
 from lakehouse.address import Address
 from lakehouse.declare.product import OutputPort, Product
 from lakehouse.engines import reading_connection, to_frame, to_relation
-from lakehouse.errors import MeshError, TransformFailed
+from lakehouse.errors import MeshError, NotInstalled, TransformFailed
 from lakehouse.gate import GateReport
 from lakehouse.stage import Stage
+
+_EXTRAS = {"polars": "polars", "pandas": "pandas", "pyspark": "spark"}
+"""Libraries that product code may ask for and that need not be there -> the extra that brings them."""
 
 
 @dataclass(slots=True)
@@ -136,7 +139,7 @@ def _import(path: Path) -> ModuleType:
 
 
 class _own_words:  # noqa: N801  a context manager, named as it reads
-    """Turn what product code raises into TransformFailed with the line it came from."""
+    """Turn what product code raises into TransformFailed with the line it came from, or NotInstalled for a library of ours."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -145,6 +148,8 @@ class _own_words:  # noqa: N801  a context manager, named as it reads
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+            raise NotInstalled.extra(error.name, _EXTRAS[error.name]) from error  # noqa: S610  (not Django's)
         if isinstance(error, Exception) and not isinstance(error, MeshError):
             raise failure(self.place, error) from error
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from lakehouse.errors import BreakingChange
+from lakehouse.errors import BreakingChange, NotInstalled
 from lakehouse.testing import Property
 from tests.spine.tried import Tried
 
@@ -122,3 +124,21 @@ AS_TEXT = """
     def items(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         return landed.project("id, price::varchar as price")
 """
+
+
+def test_a_library_that_is_not_installed_is_the_worlds_fault(here: Tried, monkeypatch: pytest.MonkeyPatch):
+    """A transform in polars where polars is missing: which extra brings it, and no batch is rejected for it."""
+    code = """
+        import polars as pl
+
+        def items(landed: pl.LazyFrame) -> pl.LazyFrame:
+            return landed
+    """
+    here.product("shop.items", columns=SMALL, transform=code)
+    here.deliver("shop.items", "1.csv", [{"id": 1, "price": "1.50"}])
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(NotInstalled) as raised:
+        here.run("shop.items")
+    assert (raised.value.exit_code, raised.value.hint) == (3, "pip install 'lakemesh[polars]'")
+    monkeypatch.undo()
+    assert here.results("shop.items") == ["published"]
