@@ -39,16 +39,20 @@ def product(
     context: typer.Context,
     address: Annotated[str, typer.Argument(metavar="DOMAIN.PRODUCT", help="Its address.")],
     *,
-    source: Annotated[str, typer.Option("--from", metavar="PATH", help="A file, a folder or a glob: CSV, JSON lines or Parquet.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PATH", help="A file, a folder or a glob: CSV, JSON lines or Parquet. None: to be filled in."),
+    ] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="A,B", help="The columns that no two rows share.")] = None,
     write: Annotated[
-        Literal["append", "overwrite", "upsert"] | None, typer.Option("--write", help="Default: overwrite for a file, else append.")
+        Literal["append", "overwrite", "overwrite_partitions", "upsert"] | None,
+        typer.Option("--write", help="Default: overwrite for a file, else append."),
     ] = None,
     template: Annotated[
         Literal["as-is", "duckdb", "polars", "pandas", "pyarrow"], typer.Option("--template", help="Rows as they are, or a transform.py.")
     ] = "as-is",
 ) -> None:
-    """Make a product from its files: the contract is inferred, with evidence."""
+    """Make a product from its files: the contract is inferred, with evidence. Without files there is one to fill in."""
     from lakemesh import scaffold
     from lakemesh.scaffold import arriving
     from lakemesh.scaffold.product import Wish, make
@@ -57,7 +61,15 @@ def product(
     root = call.settings().root
     where = _free(root, address)
     keys = tuple(part.strip() for part in (key or "").split(",") if part.strip())
-    made = make(Wish(address=where, arriving=arriving.find(source, root), key=keys, write=write, template=template))
+    made = make(
+        Wish(
+            address=where,
+            arriving=arriving.later(where) if source is None else arriving.find(source, root),
+            key=keys,
+            write=write,
+            template=template,
+        )
+    )
     written = scaffold.write(root / "domains" / where.domain / where.port, made.files)
     _refresh_sources(call)
     if not call.json:

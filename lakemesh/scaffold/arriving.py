@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse.address import Address
 from lakehouse.declare.product import Format
 from lakehouse.errors import WrongUse
 
@@ -27,6 +28,11 @@ class Arriving:
     files: tuple[Path, ...]
     path: str
     single: bool
+
+
+def later(address: Address) -> Arriving:
+    """Nothing is there yet: CSV files will arrive in the product's own folder below `landing/`."""
+    return Arriving(files=(), path=f"landing/{address}", single=False)
 
 
 def find(text: str, root: Path) -> Arriving:

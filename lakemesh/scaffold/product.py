@@ -6,6 +6,7 @@ Next: `lakehouse/infer/`, which guesses.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -68,12 +69,35 @@ class Made:
 
 def make(wish: Wish) -> Made:
     """Infer the declarations; WrongUse for a key that no column is, or that its values contradict."""
-    draft = _zoned(infer(wish.arriving.files))
+    draft = _zoned(infer(wish.arriving.files)) if wish.arriving.files else _blank(wish)
     _check_key(wish, draft)
+    _partition(wish, draft)
     files = {"product.odps.yaml": _product(wish, draft), f"{wish.address.port}.odcs.yaml": _contract(wish, draft)}
     if wish.template != "as-is":
         files |= {f"{INPUT}.odcs.yaml": _expected(wish, draft), "transform.py": _transform(wish)}
     return Made(files=files, draft=draft)
+
+
+def _blank(wish: Wish) -> Draft:
+    """What to begin with where no file could be looked at: the key, or an id, as texts."""
+    for name in wish.key:
+        if not re.fullmatch("[a-z_][a-z0-9_]*", name):
+            raise WrongUse(f"{name!r} is no column's name", hint="lower-case letters, digits and _")
+    reason, text = "no file was looked at: say what arrives", Primitive("string")
+    columns = tuple(
+        DraftColumn(name=name, physical_name=name, type=text, required=True, unique=True, evidence=reason) for name in wish.key or ("id",)
+    )
+    return Draft(format="csv", dialect=Dialect(), columns=columns, key_candidates=(), rows=0, whole=True)
+
+
+def _partition(wish: Wish, draft: Draft) -> str | None:
+    """The column whose partitions are overwritten: the first date. WrongUse when there is none."""
+    if wish.mode != "overwrite_partitions":
+        return None
+    for column in draft.columns:
+        if column.type == Primitive("date"):
+            return column.name
+    raise WrongUse("no column is a date, by which partitions could be overwritten", hint="--write append, upsert or overwrite")
 
 
 def _zoned(draft: Draft) -> Draft:
@@ -150,7 +174,7 @@ def _dialect(draft: Draft) -> str:
 
 
 def _contract(wish: Wish, draft: Draft) -> str:
-    columns = "".join(_promised(wish, column) for column in draft.columns)
+    columns = "".join(_promised(wish, column, partitioned=column.name == _partition(wish, draft)) for column in draft.columns)
     return _head(wish.address, wish.address.port, f"Say what consumers may rely on. {_seen(draft)}") + columns
 
 
@@ -179,10 +203,11 @@ def _seen(draft: Draft) -> str:
     return f"Inferred from {draft.rows:,} rows{'' if draft.whole else ', the first of more'}."
 
 
-def _promised(wish: Wish, column: DraftColumn) -> str:
+def _promised(wish: Wish, column: DraftColumn, *, partitioned: bool) -> str:
     lines = [f"      # {' '.join(column.evidence.split())}", *_typed(column, physical=wish.template == "as-is")]
     if column.name in wish.key:
         lines += ["        required: true", "        primaryKey: true", f"        primaryKeyPosition: {wish.key.index(column.name) + 1}"]
+    lines += ["        partitioned: true"] * partitioned
     return "".join(f"{line}\n" for line in [*lines, "        classification: internal"])
 
 

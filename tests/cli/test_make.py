@@ -146,3 +146,34 @@ def test_init_takes_a_folder_from_where_one_stands(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert invoke(["init", "shop"]) == 0
     assert (tmp_path / "shop" / "mesh.toml").is_file()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("template", ["as-is", "polars"])
+def test_a_product_can_be_made_before_anything_has_arrived(empty: Shop, template: str):
+    """Without --from there are declarations to fill in: valid, with the key that was named, reading the product's landing folder."""
+    assert empty.mesh("new", "product", "sales.later", "--key", "code", "--template", template).code == 0
+    assert empty.json("check").json == {"problems": []}
+    landing = empty.root / "landing" / "sales.later"
+    assert empty.mesh("run").code == 0
+    landing.mkdir(parents=True)
+    (landing / "1.csv").write_text("code\na\nb\n")
+    (run,) = empty.json("run").json["runs"]
+    assert (run["outcome"], run["rows"]) == ("published", 2)
+    refused = empty.mesh("new", "product", "sales.other", "--key", "A B")
+    assert (refused.code, "no column's name" in refused.err) == (2, True)
+
+
+@pytest.mark.integration
+def test_partitions_that_are_overwritten_are_those_of_the_first_date(empty: Shop, tmp_path: Path):
+    """The fourth write mode needs partitions; without a date there is none to choose."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text("day,n\n2026-01-01,1\n2026-01-02,2\n")
+    how = ["--from", str(tmp_path / "in"), "--write", "overwrite_partitions"]
+    assert empty.mesh("new", "product", "sales.daily", *how).code == 0
+    assert "partitioned: true" in (empty.root / "domains/sales/daily/daily.odcs.yaml").read_text()
+    (run,) = empty.json("run").json["runs"]
+    assert (run["outcome"], run["rows"]) == ("published", 2)
+    (tmp_path / "in" / "1.csv").write_text("name,n\na,1\n")
+    refused = empty.mesh("new", "product", "sales.names", *how)
+    assert (refused.code, "no column is a date" in refused.err) == (2, True)
