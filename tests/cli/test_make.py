@@ -100,7 +100,6 @@ def test_what_is_inferred_is_valid_whatever_the_files_hold(empty: Shop):
         (["orders", "--from", "{file}"], "domain.port"),
         (["sales.select", "--from", "{file}"], "reserved word"),
         (["sales.orders", "--from", "{picture}"], "hint:"),
-        (["sales.orders"], "--from"),
         (["sales.orders", "--from", "{file}", "--write", "merge"], "merge"),
     ],
 )

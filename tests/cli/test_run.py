@@ -91,7 +91,7 @@ def test_rollback_names_what_it_withdraws(shop: Shop):
     assert shop.json("query", "select count(*) as n from sales.orders").json == [{"n": 3}]
     (run,) = shop.json("rollback", "sales.orders", "--yes").json["runs"]
     assert run["seconds"] > 0
-    assert "id_unique" in {rule["rule"] for rule in run["ports"][0]["rules"]}
+    assert "order_id_unique" in {rule["rule"] for rule in run["ports"][0]["rules"]}
     assert run["batches"][0]["outcome"] == "withdrawn"
     assert shop.json("query", "select count(*) as n from sales.orders").json == [{"n": 2}]
     kinds = [(p["kind"], p["withdrawn"]) for p in shop.json("log", "sales.orders").json["publications"]]
