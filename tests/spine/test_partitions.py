@@ -29,8 +29,7 @@ def day(name: str, *values: float | None) -> list[dict[str, object]]:
     return [{"day": name, "sensor": n, "value": v} for n, v in enumerate(values)]
 
 
-@pytest.fixture
-def readings(here: Tried) -> Tried:
+def declared(here: Tried, *quality: dict[str, object]) -> None:
     here.product(
         "weather.readings",
         columns=READINGS,
@@ -38,7 +37,13 @@ def readings(here: Tried) -> Tried:
         partitions={"day": "identity"},
         write="overwrite_partitions",
         source={"delivery": "{date}.csv"},
+        quality=quality,
     )
+
+
+@pytest.fixture
+def readings(here: Tried) -> Tried:
+    declared(here)
     here.deliver("weather.readings", "2026-01-01.csv", day("2026-01-01", 1, 2))
     here.deliver("weather.readings", "2026-01-02.csv", day("2026-01-02", 3, 4))
     here.run("weather.readings")
@@ -108,16 +113,7 @@ def test_a_delivery_without_rows_replaces_nothing_and_says_so(readings: Tried):
 
 def test_giving_up_a_second_try_leaves_what_was_published(readings: Tried):
     """A partition that is computed again and blocked shows what it showed; its batch is published still once that try is given up."""
-    none = {"name": "none", "metric": "rowCount", "mustBeLessThan": 1}
-    readings.product(
-        "weather.readings",
-        columns=READINGS,
-        key=["day", "sensor"],
-        partitions={"day": "identity"},
-        write="overwrite_partitions",
-        source={"delivery": "{date}.csv"},
-        quality=[none],
-    )
+    declared(readings, {"name": "none", "metric": "rowCount", "mustBeLessThan": 1})
     before = values(readings)
     again = readings.run("weather.readings", first="2026-01-02", last="2026-01-02", force=True)
     assert [o.result for o in again] == ["blocked"]
