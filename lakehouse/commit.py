@@ -123,6 +123,11 @@ class StagedTable:
     def changed(self) -> bool:
         return bool(self.transaction._updates)
 
+    def imagined(self) -> Table:
+        """The table as it would be if this were published. Nothing that comes after it can be."""
+        now = self.transaction._table
+        return Table(now.name(), self.metadata, "", self.io, now.catalog)
+
     def put(self, added: Sequence[DataFile], removed: Sequence[DataFile], properties: dict[str, str]) -> None:
         """Make the next snapshot: an append when nothing goes, else an overwrite by explicit lists of files."""
         if not added and not removed:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 
 import duckdb
 from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
 
 from lakehouse.address import Address
 from lakehouse.catalogs import ensure_namespace
@@ -37,11 +38,14 @@ class Stage:
     """A product's next state. Open tables as ports are written; nothing is visible until `publish.publish`.
 
     `deliveries` names the files it is made from; `quarantines` are the next states of what is set aside, by port; `touched_tables`
-    are all that something was written for, `publication` is the id under which it may have become current.
+    are all that something was written for, `publication` is the id under which it may have become current. `after` is a state that
+    this one comes after though it was not published.
     """
 
-    def __init__(self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
-        self.mesh, self.product, self.run_id, self.connection, self.batch = mesh, product, run_id, connection, batch
+    def __init__(
+        self, mesh: Mesh, product: Product, run_id: str, connection: duckdb.DuckDBPyConnection, batch: str, *, after: Stage | None = None
+    ) -> None:
+        self.mesh, self.product, self.run_id, self.connection, self.batch, self.after = mesh, product, run_id, connection, batch, after
         self.ports: dict[str, StagedPort] = {}
         self.quarantines: dict[Address, StagedTable] = {}
         self.touched_tables: list[StagedTable] = []
@@ -148,8 +152,14 @@ class Stage:
         self.touched_tables.append(staged)
         return staged
 
+    def _before(self, address: Address) -> Table | None:
+        """The table as it is, or would be."""
+        if self.after is None:
+            return load(self.mesh.catalog, address)
+        return next((t.imagined() for t in self.after.tables() if t.address == address), None) or self.after._before(address)
+
     def _staged(self, contract: Contract, meant: str) -> StagedTable:
-        table = load(self.mesh.catalog, contract.address)
+        table = self._before(contract.address)
         if table is None:
             ensure_namespace(self.mesh.catalog, contract.address.domain)
             schema = iceberg_schema(contract)
@@ -230,7 +240,7 @@ class Stage:
         staged.broken = failing_by_rule(self.connection, written.aside, staged.row_rules)
         if not written.aside.rows and not rejected and not staged.replayed and staged.mode == "append":
             return
-        existing = load(self.mesh.catalog, staged.address.quarantine)
+        existing = self._before(staged.address.quarantine)
         if not written.aside.rows and not rejected and existing is None:
             return
         quarantine = self._table(contract_of(staged.address))

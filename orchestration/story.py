@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Literal
@@ -87,13 +87,19 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run of one product."""
+    """A run of one product. `tried` are the states that a dry run would publish, each upon the one before it."""
 
     mesh: Mesh
     product: Product
     transform: Transform
     request: Request
     pins: dict[Address, Pin] | None = None
+    tried: list[Stage] = field(default_factory=list)
+
+    @property
+    def before(self) -> Stage | None:
+        """What the next batch of a dry run comes after: the last state that would have been published."""
+        return self.tried[-1] if self.tried else None
 
 
 def run_product(mesh: Mesh, product: Product, request: Request, made: Made | None = None) -> Iterator[Outcome]:
@@ -103,7 +109,7 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
     """
     transform = made.transform if made else _loaded(mesh, product, request)
     run = Run(mesh=mesh, product=product, transform=transform, request=request, pins=made.pins if made else None)
-    with writing(mesh, product.address, request.run_id, recover):
+    with writing(mesh, product.address, request.run_id, recover), _leaving_no_trace(run):
         works = list(_work(run))
         if not works:
             _refuse_breaking(run)
@@ -115,6 +121,16 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
                 return
+
+
+@contextmanager
+def _leaving_no_trace(run: Run) -> Iterator[None]:
+    """What a dry run staged stays until its last batch was judged."""
+    try:
+        yield
+    finally:
+        for stage in reversed(run.tried):
+            abandon(stage)
 
 
 def _refuse_breaking(run: Run) -> None:
@@ -136,7 +152,7 @@ def _take(run: Run, work: Work) -> Outcome:
         fingerprint = run_fingerprint(product, pins, work)
         append = product.main.write == "append"
         everything = run.request.wanted.force and not append
-        next_state = Stage(mesh, product, run.request.run_id, connection, work.batch.id)
+        next_state = Stage(mesh, product, run.request.run_id, connection, work.batch.id, after=run.before)
         if work.due is None and _nothing_new(mesh, next_state.current, fingerprint, work, run.request, append=append):
             next_state.refuse_breaking()
             return Outcome(batch=work.batch, result="unchanged", publication=next_state.current)
@@ -178,7 +194,7 @@ def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
 
 
 def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str, told: Told) -> Outcome:
-    """Publish what passed, reject what is blocked; a dry run leaves no trace of either."""
+    """Publish what passed, reject what is blocked; a dry run does neither."""
     report = told.report
     if report is None:
         raise ValueError("nothing was judged")
@@ -187,7 +203,10 @@ def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str
     result: Result = "blocked" if report.blocked else "published"
     outcome = Outcome(batch=batch, result=result, report=report, warnings=(*inputs.warnings, *stage.remarks))
     if run.request.dry:
-        abandon(stage)
+        if report.blocked:
+            abandon(stage)
+        else:
+            run.tried.append(stage)
         return outcome
     if report.blocked:
         reject(stage, report, [batch], at=told.ended, attempt=None if unjudged(report) else work.attempt, events=tell(told))
