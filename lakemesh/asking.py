@@ -43,14 +43,13 @@ def select(port: Address, columns: Sequence[str], where: str | None) -> str:
     return f"select {listed} from {quote(port.domain)}.{quote(port.port)}" + (f" where ({where}\n)" if where else "")
 
 
-def listed(text: str | None, port: OutputPort) -> tuple[str, ...]:
-    """`a,b` as columns of a port; WrongUse when it has no such column."""
-    names = tuple(part.strip() for part in (text or "").split(",") if part.strip())
-    known = [c.name for c in port.contract.columns]
-    for name in names:
-        if name not in known:
-            raise WrongUse(f"{port.address} has no column {name!r}", hint=suggestion(name, known))
-    return names
+def known(columns: Sequence[str], port: OutputPort) -> tuple[str, ...]:
+    """The columns, each of which the port has; WrongUse otherwise."""
+    there = [c.name for c in port.contract.columns]
+    for name in columns:
+        if name not in there:
+            raise WrongUse(f"{port.address} has no column {name!r}", hint=suggestion(name, there))
+    return tuple(columns)
 
 
 def rows_of(mesh: Mesh, rows: Rows, as_of: str | None) -> Answer:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from lakehouse.access import OPERATOR
-from lakehouse.address import Address
 from lakehouse.mesh import Mesh
 from lakehouse.ports.admission import told
 from lakehouse.ports.sql import Answer, moment, query
 from lakehouse.settings import Settings
-from lakemesh.asking import select
+from lakemesh.asking import known, select
 from lakemesh.notebook import Frames
+from lakemesh.selection import port as port_of
 from lakemesh.selection import product as product_of
 from lakemesh.session import new_run_id
 
@@ -83,7 +83,8 @@ class Client:
         self, address: str, columns: Sequence[str] | None = None, where: str | None = None, as_of: datetime | str | None = None
     ) -> Result:
         """A port's rows: `columns` (default all) where the SQL condition `where` holds, as they were shown at `as_of`."""
-        return self.query(select(Address.parse(address), columns or (), where), as_of)
+        port = port_of(self._mesh.declarations, address)
+        return self.query(select(port.address, known(columns or (), port), where), as_of)
 
     def query(self, sql: str, as_of: datetime | str | None = None) -> Result:
         """SQL over ports by their addresses."""

@@ -36,7 +36,8 @@ class Frames(Mapping[str, Any]):
         form = next((f.parameters[name] for f in self._product.functions.values() if name in f.parameters), _PLAIN)
         connection = reading_connection(form, self._connection)
         self._connections.append(connection)
-        return to_frame(form, connection, self._inputs.relation(name), limit_rows=self._limit)
+        with self._inputs.told(f"{self._product.address}: {name}"):
+            return to_frame(form, connection, self._inputs.relation(name), limit_rows=self._limit)
 
     def __iter__(self) -> Iterator[str]:
         return iter([i.name for i in self._product.inputs])

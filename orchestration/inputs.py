@@ -6,7 +6,8 @@ Next: `story.py`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -15,15 +16,18 @@ import duckdb
 from lakehouse.access import OPERATOR
 from lakehouse.address import Address
 from lakehouse.batches import Due
+from lakehouse.damage import damage
 from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import InputPort, Product, Write
-from lakehouse.errors import MeshError
+from lakehouse.errors import MeshError, TransformFailed
 from lakehouse.mesh import Mesh
-from lakehouse.read import changed, decision_on, relation_of, state_at
+from lakehouse.read import changed, decision_on, files_of, relation_of, state_at
+from lakehouse.scan import local_path, paths
 from lakehouse.sources import Landed, Rejected, open_source
 from lakehouse.stage import Stage
-from lakehouse.store import Pin
+from lakehouse.store import Pin, PortState
 from lakehouse.types import quote
+from orchestration.transforms import failure
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class Inputs:
     rows: int | None = None
     _landed: dict[str, Landed] = field(default_factory=dict)
     _relations: dict[tuple[str, Write | None], str] = field(default_factory=dict)
+    _read: list[PortState] = field(default_factory=list)
     _tables: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -86,10 +91,23 @@ class Inputs:
     def warnings(self) -> tuple[str, ...]:
         return tuple(w for landed in self._landed.values() for w in landed.warnings)
 
-    @property
-    def failure(self) -> MeshError | None:
-        """What stopped the reading of a source, in its own words."""
-        return next((landed.failure for landed in self._landed.values() if landed.failure), None)
+    @contextmanager
+    def told(self, place: str) -> Iterator[None]:
+        """Say what stopped the making of rows: a source in its own words, a damaged file of a port, or else the product's code."""
+        try:
+            yield
+        except (duckdb.Error, TransformFailed) as error:
+            failures = (landed.failure for landed in self._landed.values() if landed.failure)
+            blamed = next(failures, None) or damage(error.__cause__ or error, self._files())
+            if blamed is None and isinstance(error, TransformFailed):
+                raise
+            raise blamed or failure(place, error) from error
+
+    def _files(self) -> Iterator[str]:
+        """Every file that was read: of the input ports, and of the product's own ports, which are compared and merged."""
+        current = self.stage.current if self.stage else None
+        for state in (*self._read, *(current.ports if current else ())):
+            yield from map(local_path, paths(files_of(self.mesh, state)))
 
     def _source(self, port: InputPort) -> str:
         source = open_source(port, self.mesh.settings.root)
@@ -112,6 +130,7 @@ class Inputs:
 
     def _port(self, port: InputPort, reader: Write) -> str:
         pin = self._pin(port)
+        self._read.append(pin.state)
         decision = decision_on(self.mesh, OPERATOR, pin.state)
         before = None if self.everything or port.read == "full" else self._consumed(port)
         if before is None:

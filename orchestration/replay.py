@@ -16,8 +16,6 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-import duckdb
-
 from lakehouse.address import Address
 from lakehouse.batches import Due, find, standing
 from lakehouse.collect import recover
@@ -37,7 +35,7 @@ from lakehouse.types import ListOf, MapOf, StructOf, literal, pointer, quote
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
 from orchestration.story import Outcome, Request, targets
-from orchestration.transforms import Bound, Transform, failure
+from orchestration.transforms import Bound, Transform
 
 
 def replay(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], request: Request) -> Iterator[Outcome]:
@@ -90,7 +88,7 @@ def _replay(
         again = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else Again(product=product)
         with Inputs(mesh=mesh, product=again.product, connection=connection, pins=pins, due=again.due, stage=stage) as inputs:
             bound = Bound(connection=connection, relation=inputs.relation, limit_rows=mesh.settings.engine.materialise_rows)
-            try:
+            with inputs.told(f"{product.address}: replay"):
                 relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
                 rejected = partial(again.rejected, inputs)
                 written = stage.write(port, relation, rejected=rejected, mode=_taking(port), replayed=[r.id for r in rows])
@@ -98,8 +96,6 @@ def _replay(
                     abandon(stage)
                     return Outcome(batch=batch, result="unchanged", publication=stage.current)
                 _follow(product, port, stage, transform, inputs, bound, [batch.input_port] if origin == "source" else [])
-            except duckdb.Error as error:
-                raise inputs.failure or failure(f"{product.address}: replay", error) from error
             ports = targets(mesh, pins)
             report = transform.judged(stage.audit(ports), stage, ports)
             told = Told(

@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import partial
 from typing import Literal
 
-import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from lakehouse.access import OPERATOR
@@ -34,7 +33,7 @@ from lakehouse.store import Batch, Pin, Publication
 from lakehouse.telling import Told, say, tell
 from orchestration.inputs import Inputs, wanted
 from orchestration.loading import load_transform
-from orchestration.transforms import Bound, Transform, failure
+from orchestration.transforms import Bound, Transform
 
 Result = Literal["published", "unchanged", "blocked", "failed"]
 
@@ -184,13 +183,11 @@ def _pins(run: Run) -> AbstractContextManager[dict[Address, Pin]]:
 def _stage_ports(stage: Stage, transform: Transform, inputs: Inputs) -> None:
     bound = Bound(connection=stage.connection, relation=inputs.relation, limit_rows=stage.mesh.settings.engine.materialise_rows)
     for port in stage.product.outputs:
-        try:
+        with inputs.told(f"{stage.product.address}: {port.name}"):
             reads = transform.reads(port) if stage.ports else ()
             rows = transform.rows(port, replace(bound, relation=partial(inputs.relation, reader=port.write, reads=reads)))
             rejected = inputs.rejected if port is stage.product.main else tuple
             stage.write(port, rows, rejected=rejected, landed=inputs.landed_as(rows, port.contract), reads=reads)
-        except duckdb.Error as error:
-            raise inputs.failure or failure(f"{stage.product.address}: {port.name}", error) from error
 
 
 def _settle(run: Run, work: Work, stage: Stage, inputs: Inputs, fingerprint: str, told: Told) -> Outcome:
@@ -292,10 +289,11 @@ def _remember(run: Run, taken: Due) -> None:
 
 
 def _give_up(run: Run, work: Work, error: MeshError) -> None:
-    """Keep a batch that could not even be staged as rejected, so that it is tried again when something changed."""
+    """Keep a batch that could not even be staged as rejected: one that was refused is tried again when something changed, else at once."""
     mesh = run.mesh
+    attempt = work.attempt if isinstance(error, BatchRefused) else None
     with recording(mesh, run.product.address, run.request.run_id) as con:
-        mesh.store.put_batch(con, replace(work.batch, state="rejected", reason=error.what, attempt=work.attempt))
+        mesh.store.put_batch(con, replace(work.batch, state="rejected", reason=error.what, attempt=attempt))
         for arrival in work.due.arrivals if work.due else ():
             mesh.store.put_arrival(con, work.batch.product, work.batch.input_port, arrival)
 

@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from lakehouse.address import Address
-from lakehouse.errors import Damaged, MeshError, WrongUse
+from lakehouse.damage import damage
+from lakehouse.errors import MeshError, WrongUse
 from lakehouse.syntax import FUNCTIONS, other_sources, own_tables, parsed, tables
 
-REPAIR = "mesh verify names every damaged file; mesh rollback goes back to an earlier publication"
-_NAMELESS = (duckdb.Error, duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
-"""What the engine raises where a file is damaged and it does not say which; what a query is to blame for has classes of its own."""
+_MEANS_NOTHING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+"""What the engine raises before it computes anything: a column, a function or a word that there is not."""
 
 
 class QueryFailed(MeshError):
-    """The engine could not compute a query that was admitted."""
+    """The engine could not compute a query that it understood."""
 
 
 class told:  # noqa: N801  a context manager, named as it reads
-    """Say what the engine could not do in one sentence; and that one of the `files` that a query reads is damaged, if so."""
+    """Say in one sentence what the engine could not do: what it does not know is wrong use, and one of the `files` may be damaged."""
 
     def __init__(self, files: Sequence[str] = ()) -> None:
         self._files = files
@@ -33,27 +33,12 @@ class told:  # noqa: N801  a context manager, named as it reads
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, duckdb.Error):
+            if damaged := damage(error, self._files):
+                raise damaged from error
             first, *rest = str(error).strip().splitlines()
-            damaged = next((file for file in self._files if file in first), None)
-            if damaged is None and type(error) in _NAMELESS:
-                damaged = next((file for file in self._files if not _is_whole(file)), None)
-            if damaged:
-                raise Damaged(first, place=damaged, hint=REPAIR) from error
             meant = next((line.strip() for line in rest if line.startswith(("Did you mean", "Candidate"))), "")
-            raise QueryFailed(first, hint=meant or "mesh show domain.port lists a port's columns and types") from error
-
-
-def _is_whole(file: str) -> bool:
-    """Whether every page of a data file can be read, by another reader than the one that failed."""
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as opened:
-            for _ in opened.iter_batches():
-                pass
-    except (OSError, ValueError):
-        return False
-    return True
+            kind = WrongUse if isinstance(error, _MEANS_NOTHING) else QueryFailed
+            raise kind(first, hint=meant or "mesh show domain.port lists a port's columns and types") from error
 
 
 def admit(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Address, ...]:

@@ -18,10 +18,11 @@ import duckdb
 
 from lakehouse.access import Principal
 from lakehouse.address import Address
+from lakehouse.damage import REPAIR
 from lakehouse.errors import Damaged, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.pins import kept, pinned
-from lakehouse.ports.admission import REPAIR, admit, told
+from lakehouse.ports.admission import admit, told
 from lakehouse.read import decision_on, files_of, relation_of, state_at
 from lakehouse.scan import local_path, paths
 from lakehouse.settings import Settings

@@ -74,7 +74,8 @@ def read(
     def ask(mesh: Mesh) -> Answer:
         port = selection.port(mesh.declarations, address)
         who = _principal(principal)
-        rows = asking.Rows(port=port, columns=asking.listed(columns, port), where=where, principal=who, purpose=purpose)
+        named = [part.strip() for part in (columns or "").split(",") if part.strip()]
+        rows = asking.Rows(port=port, columns=asking.known(named, port), where=where, principal=who, purpose=purpose)
         if batch:
             return asking.staged_of(mesh, rows, batch)
         return asking.changes_of(mesh, rows, since, until, both=changes) if since else asking.rows_of(mesh, rows, as_of)

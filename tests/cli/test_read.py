@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lakemesh
-from lakehouse.errors import MeshError
+from lakehouse.errors import MeshError, WrongUse
 from lakehouse.testing import MeshFolder, Property
 from orchestration.story import Request, run_product
 from tests.cli.conftest import Shop
@@ -154,7 +154,8 @@ def test_where_keeps_to_its_bracket(shop: Shop):
         ("select * from other.shop.items", 2, "no port"),
         ("select * from shop.items__quarantine", 2, "no port"),
         ("select * from shop.never", 2, "has not been published"),
-        ("select nope from shop.items", 1, "nope"),
+        ("select nope from shop.items", 2, "nope"),
+        ("select nope(id) from shop.items", 2, "nope"),
         ("select 'x'::int", 1, "Could not convert"),
         ("select " + "(" * 3000 + "1" + ")" * 3000, 2, ""),
     ],
@@ -172,6 +173,7 @@ def test_only_queries_over_ports_are_admitted(shop: Shop, sql: str, code: int, s
     "words",
     [
         ["read", "shop.items", "--columns", "nmae"],
+        ["read", "shop.items", "--where", "nope = 1"],
         ["read", "shop.items", "--changes"],
         ["read", "shop.items", "--since", "x", "--as-of", "y"],
         ["read", "shop.items", "--as-of", "2024-13-45"],
@@ -219,6 +221,10 @@ def test_a_client_reads_as_the_command_does(client: lakemesh.Client):
     assert client.query("select count(*) as n from shop.items", as_of="2026-01-01").to_arrow().to_pylist() == [{"n": 3}]
     with pytest.raises(MeshError, match="no port"):
         client.query("select * from nowhere.items")
+    for wrong in (lambda: client.read("shop.items", columns=["nmae"]), lambda: client.read("shop.itmes")):
+        with pytest.raises(WrongUse) as told:
+            wrong()
+        assert "did you mean" in told.value.hint
 
 
 def test_inputs_are_what_a_transform_would_be_given(client: lakemesh.Client):

@@ -27,7 +27,9 @@ BOTH = """
         return orders.aggregate("day, count(*) as orders")
 """
 DAYS: dict[str, Property] = {"day": "string", "orders": {"logicalType": "integer", "logicalTypeOptions": {"maximum": 3}}}
-LIMITED = [{"type": "library", "metric": "rowCount", "mustBeLessThan": 6, "dimension": "completeness"}]
+OURS = {"property": "lakemesh", "vendor": "lakemesh"}
+LIMITED = [{"type": "library", "metric": "rowCount", "mustBeLessThan": 6, "customProperties": [{**OURS, "value": {"scope": "port"}}]}]
+LOOSE = {"customProperties": [{**OURS, "value": {"quarantine": {"percent": 100}}}]}
 DELIVERIES = [
     [{"id": 1, "day": "mo", "amount": 1}, {"id": 2, "day": "mo", "amount": 101}],
     [{"id": 1, "day": "tu", "amount": 2}],  # a key that the batch before has
@@ -57,11 +59,9 @@ def files(here: Tried) -> set[Path]:
 
 
 def declare(here: Tried, mode: Mapping[str, Any]) -> None:
-    quality = [{**rule, "customProperties": [{"property": "lakemesh", "vendor": "lakemesh", "value": {"scope": "port"}}]} for rule in LIMITED]
     parted = mode.get("partitions")
     daily = Port(name="orders_daily", columns=DAYS, write="overwrite_partitions" if parted else "overwrite", partitions=parted or {})
-    loose = {"customProperties": [{"property": "lakemesh", "vendor": "lakemesh", "value": {"quarantine": {"percent": 100}}}]}
-    here.product("shop.orders", columns=COLUMNS, quality=quality, siblings=[daily], transform=BOTH, contract=loose, **mode)
+    here.product("shop.orders", columns=COLUMNS, quality=LIMITED, siblings=[daily], transform=BOTH, contract=LOOSE, **mode)
 
 
 @pytest.mark.parametrize("published", [0, 1])
