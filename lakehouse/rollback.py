@@ -33,7 +33,7 @@ class RollbackPlan:
 
 
 def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> RollbackPlan:
-    """Go back to the publication whose id begins with `to`, by default the one before the current; WrongUse when it cannot be."""
+    """Go back to the publication whose id begins with `to`, by default to what was shown before; WrongUse when it cannot be."""
     standing = [p for p in mesh.store.publications(product.address) if not p.withdrawn]
     target = _target(product, standing, to)
     later = tuple(p for p in standing if p.number > target.number)
@@ -42,7 +42,7 @@ def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> Rollba
         raise WrongUse(f"{missing[0]} was not part of publication {target.id}", hint="go back to a publication that had all ports")
     then = {b.id: b for p in reversed(standing) if p.number <= target.number for b in p.batches}
     since = {b.id for p in later for b in p.batches}
-    known = [b for b in mesh.store.batches(product.address) if b.id in since]
+    known = [b for b in mesh.store.batches(product.address) if b.id in since and b.state != "withdrawn"]
     stood = [then.get(b.id) or replace(b, state="withdrawn") for b in known]
     return RollbackPlan(
         product=product,
@@ -55,8 +55,9 @@ def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> Rollba
 
 def _target(product: Product, standing: list[Publication], to: str | None) -> Publication:
     hint = f"mesh log {product.address} lists its publications"
+    shown = _shown(standing)
     if to is None:
-        earlier = [p for p in standing[1:] if not p.expired]
+        earlier = [p for p in standing if p.id not in shown and not p.expired]
         if not earlier:
             raise WrongUse(f"{product.address} has no earlier publication to go back to", hint=hint)
         return earlier[0]
@@ -65,9 +66,19 @@ def _target(product: Product, standing: list[Publication], to: str | None) -> Pu
         raise WrongUse(f"{product.address} has {len(matching) or 'no'} standing publications {to!r}", hint=hint)
     if matching[0].expired:
         raise WrongUse(f"publication {matching[0].id} is no longer kept", hint="[history] in mesh.toml says how long")
-    if matching[0] is standing[0]:
-        raise WrongUse(f"publication {matching[0].id} is current", hint=hint)
+    if matching[0].id in shown:
+        raise WrongUse(f"what publication {matching[0].id} showed is current", hint=hint)
     return matching[0]
+
+
+def _shown(standing: list[Publication]) -> set[str]:
+    """The current publication, and those that it shows again."""
+    restores = {p.id: p.restores for p in standing}
+    shown, one = set[str](), standing[0].id if standing else None
+    while one is not None:
+        shown.add(one)
+        one = restores.get(one)
+    return shown
 
 
 def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:

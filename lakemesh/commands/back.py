@@ -108,7 +108,7 @@ def rollback(
     context: typer.Context,
     address: One,
     *,
-    to: Annotated[str | None, typer.Option("--to", metavar="PUBLICATION", help="Default: the one before the current.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="PUBLICATION", help="Default: the last that showed something else.")] = None,
     yes: Yes = False,
 ) -> None:
     """Publish an earlier state of a product again.

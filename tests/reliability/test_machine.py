@@ -50,14 +50,21 @@ class Model:
     aside: list[Row] = field(default_factory=list)
     states: list[tuple[dict[int, int], list[Row]]] = field(default_factory=list)
     """What was shown and set aside after each publication, of which there may be several in a run."""
+    first: list[int] = field(default_factory=list)
+    """For each publication the number of the one that first showed that state: its own, but for a rollback's."""
 
-    def publish(self) -> None:
+    def publish(self, first: int = 0) -> None:
         self.states.append((dict(self.rows), list(self.aside)))
+        self.first.append(first or len(self.states))
 
     def back_to(self, number: int) -> None:
         rows, aside = self.states[number - 1]
         self.rows, self.aside = dict(rows), list(aside)
-        self.publish()
+        self.publish(self.first[number - 1])
+
+    def way_back(self, standing: Sequence[int]) -> int | None:
+        """Which publication a rollback goes back to, of those that still stand (newest first): the last to show something else."""
+        return next((n for n in standing if self.first[n - 1] != self.first[-1]), None)
 
     def take(self) -> list[str]:
         """Take what is waiting; gives the results of its batches."""
@@ -179,13 +186,17 @@ class Things(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.states) > 1)
     @rule()
     def roll_back(self) -> None:
+        target = self.model.way_back(self.standing())
+        if target is None:
+            return
         with self.here.open() as mesh:
-            standing = [p for p in mesh.store.publications(PORT) if not p.withdrawn]
-            if not [p for p in standing[1:] if not p.expired]:
-                return
-            plan = plan_rollback(mesh, mesh.product(PORT))
-            rollback(mesh, plan, str(uuid.uuid4()))
-        self.model.back_to(plan.target.number)
+            rollback(mesh, plan_rollback(mesh, mesh.product(PORT)), str(uuid.uuid4()))
+        self.model.back_to(target)
+
+    def standing(self) -> list[int]:
+        """The publications that could be gone back to, by number, newest first."""
+        with self.here.open() as mesh:
+            return [p.number for p in mesh.store.publications(PORT) if not p.withdrawn and not p.expired]
 
     @precondition(lambda self: self.model.mode == "append")
     @rule()
@@ -242,14 +253,13 @@ class Things(RuleBasedStateMachine):
     @rule(point=st.sampled_from(["k1", "k4", "k7", "k8", "k11"]), does=st.sampled_from(["replay", "rollback"]))
     def crash_on_the_way_back(self, point: str, does: Way) -> None:
         """It has happened or it has not; the next run goes on from there."""
-        with self.here.open() as mesh:
-            standing = [p.number for p in mesh.store.publications(PORT) if not p.withdrawn and not p.expired]
+        target = self.model.way_back(self.standing())
         (ending,) = self.nursery.run(Job(root=str(self.here.root), products=(str(PORT),), fault=f"{point}:0", does=does))
         assert ending.error == ""
         with self.here.open() as mesh:
             happened = len(mesh.store.publications(PORT)) - len(self.model.states)
         for _ in range(happened):
-            self.model.publish() if does == "replay" else self.model.back_to(standing[1])
+            self.model.publish() if does == "replay" or target is None else self.model.back_to(target)
         self.here.run(str(PORT))
         self.model.take()
 

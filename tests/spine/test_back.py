@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse.access import OPERATOR, decide
 from lakehouse.address import Address
-from lakehouse.errors import BatchRefused
+from lakehouse.errors import BatchRefused, WrongUse
 from lakehouse.giveup import give_up_batch
 from lakehouse.quarantine import rows as quarantined_rows
 from lakehouse.read import rejected_rows
@@ -224,6 +224,23 @@ def test_a_rollback_withdraws_what_came_after(orders: Tried):
     assert orders.batches("shop.orders") == {"1.csv": "published", "2.csv": "withdrawn"}
     assert orders.results("shop.orders", batch=second.batch.id) == ["published"]
     assert ids(orders) == [1, 3]
+
+
+def test_each_rollback_goes_one_state_further_back(orders: Tried):
+    """A rollback is a publication too, and shows what an earlier one did: the next goes to what was shown before that."""
+    for number in (2, 3):
+        orders.deliver("shop.orders", f"{number}.csv", [{"id": 10 * number, "amount": number}])
+        orders.run("shop.orders")
+    assert (rolled_back(orders), ids(orders)) == (["3.csv"], [1, 20])
+    with orders.open() as mesh, pytest.raises(WrongUse, match="is current"):
+        plan_rollback(mesh, mesh.product(ORDERS), mesh.store.publications(ORDERS)[2].id)
+    assert (rolled_back(orders), ids(orders)) == (["2.csv"], [1])
+    assert orders.batches("shop.orders") == {"1.csv": "published", "2.csv": "withdrawn", "3.csv": "withdrawn"}
+    with orders.open() as mesh, pytest.raises(WrongUse, match="no earlier publication"):
+        plan_rollback(mesh, mesh.product(ORDERS))
+    orders.deliver("shop.orders", "4.csv", [{"id": 40, "amount": 4}])
+    orders.run("shop.orders")
+    assert (rolled_back(orders), ids(orders)) == (["4.csv"], [1])
 
 
 def test_a_batch_is_what_was_delivered_then(here: Tried):
