@@ -37,9 +37,15 @@ NO_TEXT = "invalid encoding"
 _COLUMNS = ("id", "rule", "reason", "origin", "batch", "partition", "file", "line", "row", "at")
 
 
+_UNREAD = "select 'type' as rule, reason, 'source' as origin, null::varchar as partition, file, line, raw as row from __rejected"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedRow:
-    """One row set aside. `row` is its JSON for origin output, the raw text for origin source; `line` counts from 1 in `file`."""
+    """One row set aside. `row` is its JSON for origin output, the raw text for origin source; `line` counts from 1 in `file`.
+
+    `partition` is None where the row does not tell it.
+    """
 
     id: str
     rule: str
@@ -79,21 +85,27 @@ def keep(
     columns: Sequence[str],
     *,
     batch: str,
+    file: str | None,
     partition: str,
     at: datetime,
     run_id: str,
 ) -> tuple[DataFile, ...]:
-    """Write rows that broke a rule and source rows that could not be read; `partition` is an SQL expression over the port's columns."""
-    parts = [_broken(aside, rules, columns, batch, partition)] if aside.files else []
+    """Write rows that broke a rule and source rows that could not be read; `partition` is an SQL expression over the port's columns.
+
+    `file` is the delivery that all rows are made from, where it is one.
+    """
+    parts = [_broken(aside, rules, columns, partition)] if aside.files else []
     if rejected:
         connection.register("__rejected", _table(rejected))
-        parts.append(_unread(batch))
+        parts.append(_UNREAD)
     both = " union all by name ".join(parts)
-    stamped = f"(select uuid()::varchar as id, *, {literal(at.isoformat())}::timestamptz as at from ({both}))"
+    stamps = f"{literal(batch)} as batch, {literal(at.isoformat())}::timestamptz as at"
+    named = f"coalesce(file, {literal(file) if file else 'null'}) as file"
+    stamped = f"(select uuid()::varchar as id, * replace ({named}), {stamps} from ({both}))"
     return split(connection, stamped, table, (), run_id=run_id, port=str(table.address)).accepted
 
 
-def _broken(aside: SetAside, rules: Sequence[RowRule], columns: Sequence[str], batch: str, partition: str) -> str:
+def _broken(aside: SetAside, rules: Sequence[RowRule], columns: Sequence[str], partition: str) -> str:
     struct = "to_json({" + ", ".join(f"{literal(c)}: {quote(c)}" for c in columns) + "})::varchar"
     names = [f"case when not ({r.predicate}) then {literal(r.name)} end" for r in rules]
     reasons = [f"case when not ({r.predicate}) then {literal(r.description)} end" for r in rules]
@@ -105,15 +117,8 @@ def _broken(aside: SetAside, rules: Sequence[RowRule], columns: Sequence[str], b
     files = ", ".join(literal(str(f)) for f in aside.files)
     return (
         f"select coalesce({', '.join(names)}) as rule, concat_ws('; ', {', '.join(reasons)}) as reason, 'output' as origin,"
-        f" {literal(batch)} as batch, ({partition})::varchar as partition, null::varchar as file, null::bigint as line, {row} as row"
+        f" ({partition})::varchar as partition, null::varchar as file, null::bigint as line, {row} as row"
         f" from read_parquet([{files}], hive_partitioning=false)"
-    )
-
-
-def _unread(batch: str) -> str:
-    return (
-        f"select 'type' as rule, reason, 'source' as origin, {literal(batch)} as batch, null::varchar as partition, file, line, raw as row"
-        " from __rejected"
     )
 
 

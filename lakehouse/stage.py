@@ -254,6 +254,7 @@ class Stage:
                 staged.row_rules,
                 [f.name for f in staged.table.schema.fields],
                 batch=self.batch,
+                file=self.deliveries[0] if len(self.deliveries) == 1 else None,
                 partition=partition_text(staged.port.contract),
                 at=self.mesh.now(),
                 run_id=self.run_id,
@@ -265,7 +266,10 @@ class Stage:
     def _quarantine_survivors(
         self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]
     ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
-        """What the publication's mode leaves of the quarantine: all, none, or the other partitions'."""
+        """What the publication's mode leaves of the quarantine: all, none, or the other partitions'.
+
+        A row that names no partition goes with its file. A product that is computed knows no file, and was given all such rows again.
+        """
         live = self.mesh.manifests.files(quarantine.manifest_list)
         if staged.replayed and live:
             ids = ", ".join(literal(i) for i in sorted(staged.replayed))
@@ -277,10 +281,11 @@ class Stage:
         if staged.mode == "overwrite":
             return (), live
         text = partition_text(staged.port.contract)
-        accepted = f"select ({text})::varchar from {scan(paths(written.accepted), staged.table.schema)}"
-        aside = f"select partition from {scan(paths(kept), quarantine.schema)} where partition is not null"
-        files = ", ".join(literal(f) for f in ("", *self.deliveries))
-        ours = f"partition in ({accepted} union all {aside}) or partition is null and coalesce(file, '') in ({files})"
+        accepted = f"select {text} from {scan(paths(written.accepted), staged.table.schema)}"
+        aside = f"select partition from {scan(paths(kept), quarantine.schema)}"
+        files = ", ".join(literal(f) for f in self.deliveries)
+        same = f"(batch = {literal(self.batch)}{f' or file in ({files})' if files else ''})" if self.product.sources else "true"
+        ours = f"partition in ({accepted} union all {aside}) or partition is null and {same}"
         return self._without(quarantine, live, ours)
 
     def _taken_again(self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]) -> str:
@@ -344,6 +349,6 @@ class Stage:
 
 
 def partition_text(contract: Contract) -> str:
-    """An SQL text that tells a row's partition by its declared columns."""
-    values = [f"coalesce(({partition_value(str(c.partition), quote(c.name), c.type)})::varchar, '')" for c in contract.partitions]
+    """An SQL text that tells a row's partition by its declared columns; NULL where it has none that could be told."""
+    values = [f"({partition_value(str(c.partition), quote(c.name), c.type)})::varchar" for c in contract.partitions]
     return " || '/' || ".join(values) or "''"

@@ -85,6 +85,7 @@ def _replay(
         tempfile.TemporaryDirectory() as scratch,
         staging(Stage(mesh, product, request.run_id, connection, batch.id)) as stage,
     ):
+        stage.deliveries = tuple(sorted({r.file for r in rows if r.file}))
         again = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else Again(product=product)
         with Inputs(mesh=mesh, product=again.product, connection=connection, pins=pins, due=again.due, stage=stage) as inputs:
             bound = Bound(connection=connection, relation=inputs.relation, limit_rows=mesh.settings.engine.materialise_rows)

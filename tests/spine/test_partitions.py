@@ -91,6 +91,25 @@ def test_the_quarantine_of_a_replaced_partition_is_replaced(readings: Tried):
     assert [r.partition for r in readings.quarantined("weather.readings")] == ["2026-01-04"]
 
 
+def test_rows_that_name_no_partition_go_with_their_file(here: Tried):
+    """Without a day, or with one that cannot be cast, a row belongs to no partition: only a correction of its own file replaces it."""
+    columns: dict[str, Property] = {**READINGS, "day": {"logicalType": "date", "required": True}}
+    landed: dict[str, Property] = {**READINGS, "day": "string"}
+    partitions = {"day": "identity"}
+    here.product("weather.readings", columns=columns, landed=landed, partitions=partitions, write="overwrite_partitions")
+    line = {"sensor": 0, "value": 1}
+    for number, odd in ((1, None), (2, "yesterday"), (3, None)):
+        days = [f"2026-01-0{number}", odd]
+        here.deliver("weather.readings", f"{number}.csv", [{"day": day, **line} for day in days])
+    assert here.results("weather.readings") == ["published"] * 3
+    assert sorted((r.file, r.rule, r.partition) for r in here.quarantined("weather.readings")) == [
+        ("1.csv", "day_required", None), ("2.csv", "type", None), ("3.csv", "day_required", None),
+    ]  # fmt: skip
+    here.deliver("weather.readings", "1.csv", [{"day": "2026-01-01", "sensor": 0, "value": 2}])
+    assert here.results("weather.readings") == ["published"]
+    assert {r.file for r in here.quarantined("weather.readings")} == {"2.csv", "3.csv"}
+
+
 def test_a_partition_of_which_every_row_is_set_aside_is_not_emptied_in_silence(readings: Tried):
     """A correction whose rows all break a rule is quarantined without losing what was published, and once only."""
     readings.deliver("weather.readings", "2026-01-01.csv", day("2026-01-01", None, None))
