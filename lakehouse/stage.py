@@ -83,8 +83,8 @@ class Stage:
         else:
             split_rows = how(relation)
         self.mesh.faults.at("k1")
-        self._set_aside(staged, split_rows, rejected())
-        added, removed = self._place(staged, split_rows, reads)
+        self._set_aside(staged, split_rows, rejected(), self._read(reads))
+        added, removed = self._place(staged, split_rows, self._read(reads))
         staged.removed = removed
         self.mesh.faults.at("k5")
         staged.table.put(added, removed, {"lakemesh.run": self.run_id, "lakemesh.batch": self.batch})
@@ -198,14 +198,14 @@ class Stage:
 
     # placing
 
-    def _place(self, staged: StagedPort, written: Split, reads: Collection[str]) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+    def _place(self, staged: StagedPort, written: Split, read: Sequence[StagedPort]) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
         """Which files come and which go, by write mode."""
         if staged.mode == "upsert":
             merged = self._merge(staged, written)
             staged.batch, staged.rows, staged.skipped = merged.batch, sum(f.record_count for f in merged.batch), merged.skipped
             return (*merged.batch, *merged.rewritten), merged.removed
         staged.batch, staged.rows = written.accepted, written.rows
-        return written.accepted, self._replaced(staged, written.accepted, self._read(reads))
+        return written.accepted, self._replaced(staged, written.accepted, read)
 
     def _replaced(self, staged: StagedPort, added: Sequence[DataFile], read: Sequence[StagedPort]) -> tuple[DataFile, ...]:
         match staged.mode:
@@ -235,7 +235,7 @@ class Stage:
 
     # setting aside
 
-    def _set_aside(self, staged: StagedPort, written: Split, rejected: Sequence[Rejected]) -> None:
+    def _set_aside(self, staged: StagedPort, written: Split, rejected: Sequence[Rejected], read: Sequence[StagedPort]) -> None:
         staged.aside, staged.unread = written.aside.rows, len(rejected)
         staged.broken = failing_by_rule(self.connection, written.aside, staged.row_rules)
         if not written.aside.rows and not rejected and not staged.replayed and staged.mode == "append":
@@ -259,12 +259,12 @@ class Stage:
                 at=self.mesh.now(),
                 run_id=self.run_id,
             )
-        survivors, gone = self._quarantine_survivors(staged, quarantine, written, kept)
+        survivors, gone = self._quarantine_survivors(staged, quarantine, written, kept, read)
         quarantine.put((*kept, *survivors), gone, {"lakemesh.run": self.run_id})
         self.quarantines[staged.address] = quarantine
 
     def _quarantine_survivors(
-        self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]
+        self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile], read: Sequence[StagedPort]
     ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
         """What the publication's mode leaves of the quarantine: all, none, or the other partitions'.
 
@@ -278,14 +278,14 @@ class Stage:
             return (), ()
         if staged.mode == "upsert":
             return self._without(quarantine, live, self._taken_again(staged, quarantine, written, kept))
-        if staged.mode == "overwrite":
+        if staged.mode == "overwrite" or not all(sibling.port.contract.partitions for sibling in read):
             return (), live
-        text = partition_text(staged.port.contract)
-        accepted = f"select {text} from {scan(paths(written.accepted), staged.table.schema)}"
+        replaced = [(staged, written.accepted), *((sibling, sibling.touched) for sibling in read)]
+        named = [f"select {partition_text(p.port.contract)} from {scan(paths(files), p.table.schema)}" for p, files in replaced]
         aside = f"select partition from {scan(paths(kept), quarantine.schema)}"
         files = ", ".join(literal(f) for f in self.deliveries)
         same = f"(batch = {literal(self.batch)}{f' or file in ({files})' if files else ''})" if self.product.sources else "true"
-        ours = f"partition in ({accepted} union all {aside}) or partition is null and {same}"
+        ours = f"partition in ({' union all '.join([*named, aside])}) or partition is null and {same}"
         return self._without(quarantine, live, ours)
 
     def _taken_again(self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]) -> str:

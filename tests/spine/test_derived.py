@@ -283,6 +283,18 @@ def test_a_day_of_which_the_sibling_takes_nothing_any_more_is_empty_there(here: 
         assert here.rows("shop.sales_copy") == []
 
 
+def test_what_the_sibling_set_aside_of_a_day_goes_with_the_day(here: Tried):
+    """A row that its own rule refused has left the day since: it is no longer set aside there, nor is a row of another day touched."""
+    by_day(here, "upsert", amount={"logicalType": "number", "logicalTypeOptions": {"maximum": 5}})
+    here.deliver("shop.sales", "1.csv", [sale(1, 1, 7), sale(2, 3, 8)])
+    here.run("shop.sales")
+    assert sorted(str(r.partition) for r in here.quarantined("shop.sales_copy")) == ["2026-01-01", "2026-01-03"]
+    here.deliver("shop.sales", "2.csv", [sale(1, 2, 1)])
+    assert here.results("shop.sales") == ["published"]
+    assert [str(r.partition) for r in here.quarantined("shop.sales_copy")] == ["2026-01-03"]
+    assert [r[0] for r in here.rows("shop.sales_copy")] == [1]
+
+
 def test_who_reads_two_siblings_is_given_the_same_partitions_of_both(here: Tried):
     """Only one of them got rows of that day: the other's older rows of it are handed over as well."""
     code = """
