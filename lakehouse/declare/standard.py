@@ -88,8 +88,10 @@ class _Mistakes:
     def _plain(self, error: Any) -> None:
         path, kind = _path(error), error.kind
         if kind.name == "required":
-            if kind.property not in self._misspelt.get(path, ()):
-                self._say(path, f"{kind.property!r} is missing", f"add `{kind.property}: ...`")
+            # without a logicalType, the schema's condition on it holds
+            missing = "logicalType" if "then" in error.schema_path and "logicalType" not in error.instance else kind.property
+            if missing not in self._misspelt.get(path, ()):
+                self._say(path, f"{missing!r} is missing", f"add `{missing}: ...`")
         elif kind.name == "enum":
             self._say(path, f"{shown(error.instance)} is not known here", suggestion(str(error.instance), map(str, kind.options)))
         elif kind.name == "type":

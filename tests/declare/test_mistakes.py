@@ -18,6 +18,7 @@ def test_a_mistake_is_one_problem_with_place_line_and_hint(mesh, mistake):
     mesh.edit(TABLE["files"][mistake["file"]], mistake["old"], mistake["new"])
     (found,) = [p for p in mesh.problems() if mistake["said"] in p.message and mistake["hint"] in p.hint]
     assert mistake["at"] in (mesh.root / found.file).read_text().splitlines()[found.line - 1]
+    assert not mistake.get("alone") or list(mesh.problems()) == [found]
     with pytest.raises(DeclarationError) as refused:
         mesh.load().raise_errors()
     assert found in refused.value.problems
