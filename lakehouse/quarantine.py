@@ -60,8 +60,8 @@ class QuarantinedRow:
 
     @property
     def content(self) -> object:
-        """What a person is shown: the row's columns, or the raw text."""
-        return json.loads(self.row, parse_float=Decimal) if self.origin == "output" else {"raw": self.row}
+        """What a person is shown: the row's columns, or the raw text. NaN and infinity are texts, since JSON has no such numbers."""
+        return json.loads(self.row, parse_float=Decimal, parse_constant=str) if self.origin == "output" else {"raw": self.row}
 
     @property
     def as_delivered(self) -> bool:

@@ -108,6 +108,8 @@ def main() -> None:
     sys.excepthook = _internal
     # imports make many objects and no garbage; `Session.open` lets the collector look again, at what comes after them
     gc.disable()
+    # what libraries share between processes is removed by Python's tracker when this one ends, which says so otherwise
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     try:
         code = invoke(sys.argv[1:])
         sys.stdout.flush()

@@ -54,10 +54,15 @@ def read(product: Product, root: Path, inputs: dict[str, Contract]) -> Suite | N
         return None
     file, findings = path.relative_to(root).as_posix(), Findings()
     try:
-        # the file is a list, and what reads declarations wants a mapping: it gets one line more
-        found = document.parse(f"{_ROOT}:\n".encode() + path.read_bytes(), file, findings)
+        raw = path.read_bytes()
     except OSError as error:
         return Suite(product=product, problems=(Problem(file=file, message=f"cannot be read: {error.strerror}", hint="make it a file"),))
+    if document.parse(raw, file, Findings()):
+        return Suite(
+            product=product, problems=(Problem(file=file, line=1, message="is no list of examples", hint="begin with `- name: ...`"),)
+        )
+    # what reads declarations wants a mapping: the list gets one line more
+    found = document.parse(f"{_ROOT}:\n".encode() + raw, file, findings)
     shape = shaped(_Examples, Node.root(found), findings) if found else None
     examples = tuple(shape.examples) if shape else ()
     problems = [replace(p, line=max(p.line - 1, 0), path=p.path.replace(f"$.{_ROOT}", "$")) for p in findings.problems]

@@ -44,9 +44,10 @@ def missing(file: str, name: str, others: Sequence[str]) -> BatchRefused:
     """The error for a column that is not in the file, with the nearest name that is."""
     near = get_close_matches(name.lower(), [n.lower() for n in others], n=1)
     meant = next((n for n in others if near and n.lower() == near[0]), None)
-    hint = (
-        f"did the column become {meant!r}? Then set its physicalName"
-        if meant
-        else f"columns nobody asked for: {', '.join(others) or 'none'}"
-    )
+    if meant:
+        hint = f"did the column become {meant!r}? Then set its physicalName"
+    elif others:
+        hint = f"the file has {', '.join(others)} beside what is declared; physicalName says what it calls a column"
+    else:
+        hint = "deliver the column, or take it out of the input port's contract"
     return BatchRefused(f"column {name!r} is missing", hint=hint, place=file)

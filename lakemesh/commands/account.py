@@ -97,6 +97,8 @@ def show(context: typer.Context, address: Annotated[str | None, typer.Argument(m
     with call.open() as mesh:
         if address is None:
             ports = describe.overview(mesh)
+            if not ports:
+                mesh.declarations.raise_errors()
             columns = ("address", "status", "version", "owner", "rows", "published")
             call.answer({"ports": ports}, lambda: table(columns, [[p[c] for c in columns] for p in ports]))
             return

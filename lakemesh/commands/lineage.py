@@ -24,12 +24,15 @@ def lineage(
     """What a port or a column comes from, and what comes from it."""
     from dataclasses import asdict
 
+    from lakehouse.errors import WrongUse
     from lakehouse.lineage.graph import graph
     from lakemesh import selection
 
     call = session(context)
     declarations = call.declarations()
     domain, _, rest = subject.partition(".")
+    if not rest:
+        raise WrongUse(f"{subject!r} is not one port", hint="write domain.port or domain.port.column")
     name, _, column = rest.partition(".")
     port = selection.port(declarations, f"{domain}.{name}")
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _CANDIDATES = 12
 
 
-def init(context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or an empty folder.")]) -> None:
+def init(
+    context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or one without these files.")]
+) -> None:
     """Make a new mesh."""
     from lakemesh.scaffold import mesh
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakemesh.session import Selected, session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lakehouse.batches import Wanted
+    from lakehouse.declare.product import Product
+    from lakehouse.mesh import Mesh
 
 
 def run(
@@ -39,9 +46,8 @@ def run(
     wanted = Wanted(batch=batch, first=partition or first, last=partition or last, force=force)
     with call.open() as mesh:
         products = selection.products(mesh.declarations, selected)
-        if wanted.names_partitions and not any(source.delivery for product in products for source in product.sources):
-            hint = "`delivery` of an input port says where in a file's name its partition stands"
-            raise WrongUse("no delivery of these products belongs to a partition", hint=hint)
+        if wanted.names_partitions:
+            _refuse_empty(mesh, products, wanted)
         if batch and len(products) != 1:
             raise WrongUse("--batch belongs to one product", hint="name it: mesh run domain.port --batch ID")
         if batch:
@@ -50,3 +56,17 @@ def run(
             done = run_products(mesh, products, wanted, dry=dry_run, watch=watch)
     call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))
     raise typer.Exit(max((r.exit_code for r in done), default=0))
+
+
+def _refuse_empty(mesh: Mesh, products: Sequence[Product], wanted: Wanted) -> None:
+    """WrongUse when nothing was delivered for the partitions that are named: a slip of the pen, as a rule."""
+    from lakehouse.errors import WrongUse
+    from lakehouse.sources import open_source
+
+    sources = [open_source(port, mesh.settings.root) for product in products for port in product.sources]
+    there = sorted({d.partition for source in sources for d in source.deliveries() if d.partition is not None})
+    if not there:
+        hint = "`delivery` of an input port says where in a file's name its partition stands"
+        raise WrongUse("no delivery of these products belongs to a partition", hint=hint)
+    if not any(map(wanted.covers, there)):
+        raise WrongUse("nothing was delivered for these partitions", hint=f"there are {len(there):,}, from {there[0]} to {there[-1]}")

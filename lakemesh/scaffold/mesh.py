@@ -15,7 +15,7 @@ from orchestration.dbt_sources import write_sources
 def create(folder: Path) -> list[Path]:
     """Write a new mesh into `folder`, which may exist; WrongUse when a mesh or one of the files is there."""
     if folder.exists() and not folder.is_dir():
-        raise WrongUse(f"{folder} is no folder", hint="name a new or empty folder")
+        raise WrongUse(f"{folder} is no folder", hint="name a new folder")
     name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or "mesh"
     written = scaffold.write(folder, {path: text.replace("MESH_NAME", name) for path, text in _FILES.items()})
     written.append(write_sources(load(folder.resolve())))

@@ -121,6 +121,7 @@ def test_a_store_that_is_none(declared: Shop):
         ["discard", "sales.orders", "--batch", "", "--reason", " "],
         ["run", "--partition", "a", "--from", "b"],
         ["run", "--partition", "2024-01-01"],
+        ["lineage", "sales"],
         ["run", "--from", "2024-01-02", "--to", "2024-01-01"],
         ["run", "--batch", "zzz", "sales.orders"],
         ["run", "--batch", "zzz", "sales.orders", "stock"],
@@ -169,6 +170,38 @@ def test_examples_are_held_against_the_product(declared: Shop):
     assert said.code == 1
     assert "did you mean 'order_id'" in said.json["tests"][0]["difference"]
     assert "did you mean 'orders'" in said.json["tests"][0]["difference"]
+
+
+@pytest.mark.parametrize("text", ["examples:\n  - name: one\n", "name: one\n"])
+def test_examples_are_a_list(declared: Shop, text: str):
+    """Anything else is one problem, which says how such a file begins."""
+    (declared.contract.parent / "examples.yaml").write_text(text)
+    said = declared.json("test")
+    assert said.code == 1
+    assert "begin with `- name: ...`" in said.json["tests"][0]["difference"]
+
+
+def test_a_mesh_of_which_nothing_can_be_read_is_not_shown_as_empty(declared: Shop):
+    """With every declaration broken there is no port to list, and that is not the answer."""
+    declared.contract.write_text("{")
+    said = declared.json("show")
+    assert said.code == 1
+    assert said.error["message"]
+
+
+def test_what_is_shared_between_processes_is_tidied_up_in_silence(untouched: Shop):
+    """The command ends at once, as one that ran dbt does: Python's tracker removes the locks, and does not say so on stderr."""
+    script = (
+        "import multiprocessing, lakemesh.cli as cli\n"
+        "def invoke(words):\n"
+        "    global kept\n"
+        "    kept = multiprocessing.get_context('spawn').Lock()\n"
+        "    return 0\n"
+        "cli.invoke = invoke\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=untouched.root, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_row_that_breaks_a_rule_is_not_shown_by_an_example(declared: Shop):

@@ -178,3 +178,16 @@ def test_new_content_under_a_known_name_is_refused(shop: Shop):
     (run,) = shop.json("run").json["runs"]
     assert run["outcome"] == "blocked"
     assert "rollback" in run["error"]["hint"]
+
+
+def test_partitions_that_nobody_delivered_are_wrong_use(declared: Shop):
+    """A slip of the pen is not `unchanged`: the hint says which partitions there are."""
+    product = declared.contract.parent / "product.odps.yaml"
+    product.write_text(product.read_text().replace("          source:", "          delivery: 'orders-{date}.csv'\n          source:"))
+    for day in (1, 2):
+        declared.arrive(f"orders-2024-01-0{day}.csv", MONDAY.replace("\n1,", f"\n{day}1,").replace("\n2,", f"\n{day}2,"))
+    for words in (["--partition", "2024-01-20"], ["--from", "2023-01-01", "--to", "2023-12-31"]):
+        said = declared.json("run", *words)
+        assert said.code == 2
+        assert said.error["hint"] == "there are 2, from 2024-01-01 to 2024-01-02"
+    assert [b["name"] for b in declared.json("run", "--partition", "2024-01-02").json["runs"][0]["batches"]] == ["orders-2024-01-02.csv"]
