@@ -360,7 +360,7 @@ def test_a_replay_in_vain_changes_nothing(here: Tried):
 
 def test_a_number_that_json_does_not_know_is_shown_and_replayed(here: Tried):
     """NaN breaks the rule: a person sees that it is one, and once the rule is gone it is published as it was."""
-    value: Property = {"logicalType": "number", "physicalType": "double"}
+    value: dict[str, object] = {"logicalType": "number", "physicalType": "double"}
     here.product("shop.orders", columns={"id": "integer", "value": {**value, "logicalTypeOptions": {"maximum": 5}}})
     here.deliver("shop.orders", "1.csv", "id,value\n1,1\n2,NaN\n3,-inf\n4,Infinity\n")
     here.run("shop.orders")
