@@ -75,7 +75,7 @@ class SpecWriter:
         contract, read = port.contract, sorted({i.address for i in product.inputs if i.address})
         return dg.AssetSpec(
             key_of(port.address),
-            deps=[self._dependency(a) for a in read],
+            deps=[*(self._dependency(a) for a in read), *(key_of(a) for a in _siblings(product, port))],
             description=contract.description or product.purpose,
             group_name=product.address.port,
             owners=owners(product),
@@ -118,6 +118,12 @@ def _deps(product: Product, columns: Columns, name: str) -> Iterator[dg.TableCol
     for source in columns[name]:
         if source.dataset in ports:
             yield dg.TableColumnDep(asset_key=key_of(ports[source.dataset]), column_name=source.column)
+
+
+def _siblings(product: Product, port: OutputPort) -> list[Address]:
+    """The ports of the same product that a function reads."""
+    function = product.functions.get(port.name)
+    return [o.address for o in product.outputs if function and o.name in function.parameters]
 
 
 def _rules(port: OutputPort) -> dict[str, str]:

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from lakehouse.address import Address
+from lakehouse.testing import Port
 from tests.orchestration.conftest import REVENUE as SUM
 from tests.orchestration.conftest import Shop
 
@@ -41,6 +42,37 @@ def test_a_derived_product_follows_its_inputs_across_domains(shop: Shop, instanc
     assert finance.requested() == 0
     finance.published(ORDERS, "2026-01-06")
     assert finance.requested() == 1
+
+
+BOTH = (
+    SUM
+    + """
+    def revenue_peak(revenue: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return revenue.aggregate("max(amount) as amount")
+"""
+)
+
+
+def test_the_ports_of_a_product_are_asked_for_together(shop: Shop, instance: dg.DagsterInstance):
+    """One that is computed from its sibling is shown so, is asked for in the same tick, and not again because of it."""
+    peak = Port(name="revenue_peak", columns={"amount": "number"}, write="overwrite")
+    shop.product(
+        "finance.revenue",
+        columns={"day": "date", "amount": "number"},
+        reads={"orders": "sales.orders"},
+        siblings=[peak],
+        transform=BOTH,
+        write="overwrite",
+    )
+    shop.order("2026-01-05", 1.0, 2.0)
+    finance, key = Evaluated(shop.definitions("finance"), instance), dg.AssetKey(["finance", "revenue_peak"])
+    assert finance.definitions.resolve_asset_graph().get(key).parent_keys == {ORDERS, REVENUE}
+    assert finance.requested() == 0
+    finance.published(ORDERS, "2026-01-05")
+    assert finance.requested() == 2
+    finance.published(REVENUE)
+    finance.published(key)
+    assert finance.requested() == 0
 
 
 def test_it_waits_for_an_input_that_was_never_published(shop: Shop, instance: dg.DagsterInstance):
