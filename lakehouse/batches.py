@@ -13,7 +13,7 @@ from datetime import datetime
 from lakehouse.declare.product import InputPort, Product
 from lakehouse.errors import BatchRefused, WrongUse
 from lakehouse.sources import Delivery, Source
-from lakehouse.store import Arrival, Batch, Store
+from lakehouse.store import Arrival, Batch, Publication, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +159,15 @@ def pending(store: Store, batch: Batch) -> Batch:
 
 def standing(store: Store, batch: Batch) -> Batch:
     """The batch as it is shown: one whose last try was rejected stands as it was published before, and that try counts as made."""
-    listed = (p for p in store.publications(batch.product) if not p.withdrawn) if batch.publication and batch.state != "published" else ()
-    shown = next((b for p in listed for b in p.batches if b.id == batch.id), None)
+    if not batch.publication or batch.state == "published":
+        return batch
+    shown = told(store.publications(batch.product)).get(batch.id)
     return replace(shown, attempt=batch.attempt) if shown and shown.state == "published" else batch
+
+
+def told(publications: Sequence[Publication]) -> dict[str, Batch]:
+    """Batches by id, each as the newest of `publications` (newest first) that names it tells; withdrawn ones tell nothing any more."""
+    return {b.id: b for p in reversed(publications) if not p.withdrawn for b in p.batches}
 
 
 def _due(store: Store, product: Product, port: InputPort, batch: Batch, deliveries: Sequence[Delivery], arrivals: Sequence[Arrival]) -> Due:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lakehouse.batches import told
 from lakehouse.collect import recover
 from lakehouse.declare.product import Product
 from lakehouse.errors import WrongUse
@@ -40,7 +41,7 @@ def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> Rollba
     missing = [o.address for o in product.outputs if all(s.address != o.address for s in target.ports)]
     if missing:
         raise WrongUse(f"{missing[0]} was not part of publication {target.id}", hint="go back to a publication that had all ports")
-    then = {b.id: b for p in reversed(standing) if p.number <= target.number for b in p.batches}
+    then = told([p for p in standing if p.number <= target.number])
     since = {b.id for p in later for b in p.batches}
     known = [b for b in mesh.store.batches(product.address) if b.id in since and b.state != "withdrawn"]
     stood = [then.get(b.id) or replace(b, state="withdrawn") for b in known]

@@ -18,6 +18,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from lakehouse.address import Address
+from lakehouse.batches import told
 from lakehouse.collect import unreachable
 from lakehouse.commit import load
 from lakehouse.declare.product import Product
@@ -197,9 +198,8 @@ def _accounts(mesh: Mesh, product: Product) -> Iterator[Finding]:
 
 def _published(mesh: Mesh, product: Product, publications: Sequence[Publication]) -> list[Batch]:
     """The batches that make up what is shown. One whose second try was rejected is shown as it was first published."""
-    shown = {b.id: b for p in reversed(publications) if not p.withdrawn for b in p.batches}
     known = {b.id: b for b in mesh.store.batches(product.address, "published")}
-    return [b for b in {**shown, **known}.values() if b.state == "published"]
+    return [b for b in {**told(publications), **known}.values() if b.state == "published"]
 
 
 def _quarantine(mesh: Mesh, product: Product, expected: dict[str, int]) -> Iterator[Finding]:
