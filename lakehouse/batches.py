@@ -6,7 +6,7 @@ Pure but for the store's answers and the digests of new files. Next: `pins.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from lakehouse.declare.product import InputPort, Product
 from lakehouse.errors import BatchRefused, WrongUse
 from lakehouse.sources import Delivery, Source
 from lakehouse.store import Arrival, Batch, Publication, Store
+from lakehouse.store.records import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,102 +54,171 @@ def batch_id(input_port: str, digests: Iterable[str]) -> str:
 
 def due(store: Store, product: Product, port: InputPort, source: Source, wanted: Wanted, *, attempt: str, now: datetime) -> list[Due]:
     """The batches of an input port that a run should take, in arrival order. `attempt` tells code and contract of this try."""
+    look = _Look(store, product, port, source, wanted, attempt, now)
     if wanted.batch:
-        return [_by_name(store, product, port, source, wanted.batch)]
-    everything = source.deliveries()
-    there = [d for d in everything if wanted.covers(d.partition)]
-    if product.main.write == "overwrite":
-        return _whole(store, product, port, source, there, wanted, attempt=attempt, now=now)
-    fresh = [*_fresh(store, product, port, source, there)]
-    if port.batch == "all":
-        fresh = sorted({**dict(_left_over(store, product, port, everything, wanted)), **dict(fresh)}.items(), key=lambda f: f[0].name)
-    groups = [fresh] if port.batch == "all" and fresh else [[f] for f in fresh]
-    new = [_new(store, product, port, group, now) for group in groups]
-    again = _again(store, product, port, there, wanted, attempt)
-    ready = sorted([*again, *new], key=lambda d: d.deliveries[0].name)
-    if port.order == "strict":
-        held = _held(store, product, port, there, ready)
-        ready = [d for d in ready if held is None or d.deliveries[0].name < held]
-    return ready
+        return look.by_name(wanted.batch)
+    return look.whole() if product.main.write == "overwrite" else look.parts()
 
 
-def _left_over(
-    store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted
-) -> Iterable[tuple[Delivery, str]]:
-    """Files of a batch that never landed and can no longer be tried as it was, since another of its files has changed or gone."""
-    by_name = {d.name: d for d in there}
-    for batch in (*store.batches(product.address, "pending"), *store.batches(product.address, "rejected")):
-        arrivals = store.arrivals_of(product.address, batch.id) if batch.input_port == port.name else ()
-        same = [(by_name[a.name], a.digest) for a in arrivals if a.name in by_name and by_name[a.name].stamp == a.stamp]
-        if len(same) < len(arrivals):
-            yield from ((d, digest) for d, digest in same if wanted.covers(d.partition))
+class _Look:
+    """One look at an input port: what lies there, and what is known of it. A file is digested once, and only if it looks changed."""
+
+    def __init__(
+        self, store: Store, product: Product, port: InputPort, source: Source, wanted: Wanted, attempt: str, now: datetime
+    ) -> None:
+        self.store, self.product, self.port, self.source = store, product, port, source
+        self.wanted, self.attempt, self.now = wanted, attempt, now
+        self.there = source.deliveries()
+        self.named = {d.name: d for d in self.there}
+        arrivals = store.arrivals(product.address, port.name, names=list(self.named))
+        self.latest = {a.name: a for a in arrivals}
+        self._contents = {(a.name, a.stamp): a.digest for a in arrivals}
+
+    def content(self, delivery: Delivery) -> str:
+        """The digest of a delivery."""
+        key = delivery.name, delivery.stamp
+        if key not in self._contents:
+            self._contents[key] = self.source.digest(delivery)
+        return self._contents[key]
+
+    def same(self, arrival: Arrival) -> Delivery | None:
+        """The delivery that an arrival still is; None when it has gone, or has other content now."""
+        found = self.named.get(arrival.name)
+        return found if found and self.content(found) == arrival.digest else None
+
+    def parts(self) -> list[Due]:
+        """Each delivery that is new as a batch, or all of them as one; and what is to be tried again."""
+        fresh = {d: digest for d, digest in self._fresh() if self.wanted.covers(d.partition)}
+        if self.port.batch == "all":
+            fresh = dict(self._left_over()) | fresh
+        group = sorted(fresh.items(), key=lambda f: f[0].name)
+        groups = [group] if self.port.batch == "all" and group else [[f] for f in group]
+        ready = sorted([*self._again(), *map(self._new, groups)], key=lambda d: d.deliveries[0].name)
+        held = self._held(ready) if self.port.order == "strict" else None
+        return [d for d in ready if held is None or d.deliveries[0].name < held]
+
+    def whole(self) -> list[Due]:
+        """All that lies there as one batch, if some of it, the code or the contract changed. A file that has gone is no reason alone.
+
+        Each content counts once. A partition that is named says what has to lie there: all of it is taken.
+        """
+        fresh = dict(self._fresh())
+        contents = {self.content(d): d for d in reversed(self.there)}
+        group = sorted(((d, digest) for digest, d in contents.items()), key=lambda f: f[0].name)
+        if not any(self.wanted.covers(d.partition) for d in self.there):
+            return []
+        before = self.store.batch(self.product.address, batch_id(self.port.name, contents))
+        if before is None:
+            return [self._new(group)] if fresh or self._is_unpublished(group) else []
+        undone = before.state in ("pending", "rejected", "published")
+        again = undone and (before.state == "pending" or before.attempt != self.attempt or self.wanted.force)
+        return [self._new(group)] if fresh or again else []
+
+    def _is_unpublished(self, group: Sequence[tuple[Delivery, str]]) -> bool:
+        """Whether a file came last with a batch that never landed, and part of which has gone."""
+        batches = [self.store.batch(self.product.address, self.latest[d.name].batch) for d, _ in group if d.name in self.latest]
+        return any(b is not None and b.state in ("pending", "rejected", "discarded") for b in batches)
+
+    def by_name(self, id: str) -> list[Due]:
+        """One batch by the beginning of its id, also a discarded or withdrawn one; a published append is never taken twice."""
+        batch = find(self.store, self.product, id)
+        if batch.input_port != self.port.name:
+            return []
+        if batch.state == "published" and self.product.main.write == "append":
+            raise BatchRefused(
+                f"batch {batch.id} ({batch.name}) is published", hint=f"mesh rollback {self.product.address} takes it back first"
+            )
+        arrivals = self.store.arrivals_of(self.product.address, batch.id)
+        missing = [a.name for a in arrivals if a.name not in self.named]
+        if missing or not arrivals:
+            raise BatchRefused(f"batch {batch.id}: {', '.join(missing) or batch.name} is no longer there", hint="deliver it again")
+        other = [a.name for a in arrivals if self.same(a) is None]
+        if other:
+            raise BatchRefused(f"batch {batch.id}: {', '.join(other)} has other content now", hint="what lies there is a batch of its own")
+        return [self._due(replace(batch, state="pending"), arrivals)]
+
+    def _fresh(self) -> Iterable[tuple[Delivery, str]]:
+        """Deliveries whose content was never seen, each once; where rows can be replaced, also those that went back to an earlier one."""
+        looked = [(d, self.content(d)) for d in self.there if d.name not in self.latest or self.latest[d.name].stamp != d.stamp]
+        arrivals = self.store.arrivals(self.product.address, self.port.name, digests=[digest for _, digest in looked])
+        seen = {a.digest for a in arrivals}
+        under = {(a.name, a.digest) for a in arrivals} if self.product.main.write != "append" else set()
+        for delivery, digest in looked:
+            went_back = (delivery.name, digest) in under and self.latest[delivery.name].digest != digest
+            if digest not in seen or went_back:
+                seen.add(digest)
+                yield delivery, digest
+
+    def _left_over(self) -> Iterable[tuple[Delivery, str]]:
+        """Files of a batch that never landed and can no longer be tried as it was, since another of its files has changed or gone."""
+        for batch in self._known("pending", "rejected"):
+            arrivals = self.store.arrivals_of(self.product.address, batch.id, still=batch.state != "published")
+            same = [(d, a.digest) for a in arrivals if (d := self.same(a))]
+            if len(same) < len(arrivals):
+                yield from ((d, digest) for d, digest in same if self.wanted.covers(d.partition))
+
+    def _again(self) -> list[Due]:
+        """Batches that are known but not done: interrupted ones, rejected ones whose code or contract has changed, partitions by force."""
+        by_force = self.wanted.force and self.wanted.names_partitions and self.product.main.write == "overwrite_partitions"
+        found = []
+        for batch in (*self._known("pending", "rejected"), *(self._known("published") if by_force else ())):
+            arrivals = self.store.arrivals_of(self.product.address, batch.id, still=batch.state != "published")
+            same = [d for a in arrivals if (d := self.same(a))]
+            retry = batch.state == "pending" or batch.attempt != self.attempt or self.wanted.force
+            if retry and arrivals and len(same) == len(arrivals) and any(self.wanted.covers(d.partition) for d in same):
+                found.append(self._due(batch, arrivals))
+        return found
+
+    def _held(self, ready: Sequence[Due]) -> str | None:
+        """The first delivery that was rejected, is not tried again now and was not replaced by another content: nothing may overtake it."""
+        tried = {d.batch.id for d in ready}
+        waiting = [b for b in self._known("rejected") if b.id not in tried]
+        arrivals = [a for b in waiting for a in self.store.arrivals_of(self.product.address, b.id, still=True)]
+        return min((a.name for a in arrivals if a.name not in self.named or self.same(a)), default=None)
+
+    def _known(self, *states: State) -> list[Batch]:
+        return [b for b in self.store.batches(self.product.address, *states) if b.input_port == self.port.name]
+
+    def _new(self, group: Sequence[tuple[Delivery, str]]) -> Due:
+        id = batch_id(self.port.name, [digest for _, digest in group])
+        first, last = group[0][0], group[-1][0]
+        name = first.name if len(group) == 1 else f"{first.name} … {last.name} ({len(group)} files)"
+        batch = Batch(
+            id=id,
+            product=self.product.address,
+            input_port=self.port.name,
+            name=name,
+            partition=first.partition,
+            state="pending",
+            at=self.now,
+        )
+        return self._due(pending(self.store, batch), [self._arrival(d, g, id) for d, g in group])
+
+    def _arrival(self, delivery: Delivery, digest: str, batch: str) -> Arrival:
+        return Arrival(name=delivery.name, location=delivery.location, stamp=delivery.stamp, digest=digest, batch=batch)
+
+    def _due(self, batch: Batch, arrivals: Sequence[Arrival]) -> Due:
+        """The batch with its files as they lie there, and what their paths say: whether it restates, and whether an append refuses it."""
+        deliveries = tuple(self.named[a.name] for a in arrivals)
+        before = self.store.published_as(self.product.address, self.port.name, [d.name for d in deliveries])
+        return Due(
+            batch=batch,
+            deliveries=deliveries,
+            arrivals=tuple(self._arrival(d, a.digest, batch.id) for d, a in zip(deliveries, arrivals, strict=True)),
+            refusal=_refusal(self.product, self.named[before[0].name], before[0].batch)
+            if before and self.product.main.write == "append"
+            else None,
+            restates=bool(before),
+        )
 
 
-def _held(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], ready: Sequence[Due]) -> str | None:
-    """The first delivery that was rejected, is not tried again now and was not replaced by another content: nothing may overtake it."""
-    stamps = {d.name: d.stamp for d in there}
-    tried = {d.batch.id for d in ready}
-    waiting = [b for b in store.batches(product.address, "rejected") if b.input_port == port.name and b.id not in tried]
-    arrivals = [a for b in waiting for a in store.arrivals_of(product.address, b.id)]
-    return min((a.name for a in arrivals if stamps.get(a.name, a.stamp) == a.stamp), default=None)
-
-
-def _whole(
-    store: Store,
-    product: Product,
-    port: InputPort,
-    source: Source,
-    there: Sequence[Delivery],
-    wanted: Wanted,
-    *,
-    attempt: str,
-    now: datetime,
-) -> list[Due]:
-    """All that lies there as one batch, if some of it, the code or the contract changed. A file that has gone is no reason alone."""
-    fresh = dict(_fresh(store, product, port, source, there))
-    known = _latest(store, product, port, there)
-    group = [(d, fresh.get(d) or _digest(source, d, known)) for d in there]
-    before = store.batch(product.address, batch_id(port.name, [digest for _, digest in group]))
-    undone = before is not None and before.state in ("pending", "rejected", "published")
-    again = before is not None and undone and (before.state == "pending" or before.attempt != attempt or wanted.force)
-    if not group or not (fresh or again):
-        return []
-    return [_new(store, product, port, group, now)]
-
-
-def _fresh(store: Store, product: Product, port: InputPort, source: Source, there: Sequence[Delivery]) -> Iterable[tuple[Delivery, str]]:
-    """Deliveries whose content was never seen, each once; where rows can be replaced, also those that went back to an earlier content."""
-    known = _latest(store, product, port, there)
-    looked = [(d, source.digest(d)) for d in there if d.name not in known or known[d.name].stamp != d.stamp]
-    arrivals = store.arrivals(product.address, port.name, digests=[digest for _, digest in looked])
-    seen = {a.digest for a in arrivals}
-    under = {(a.name, a.digest) for a in arrivals} if product.main.write != "append" else set()
-    for delivery, digest in looked:
-        went_back = (delivery.name, digest) in under and known[delivery.name].digest != digest
-        if digest not in seen or went_back:
-            seen.add(digest)
-            yield delivery, digest
-
-
-def _latest(store: Store, product: Product, port: InputPort, there: Sequence[Delivery]) -> dict[str, Arrival]:
-    """What is known of each delivery's name: its newest arrival."""
-    return {a.name: a for a in store.arrivals(product.address, port.name, names=[d.name for d in there])}
-
-
-def _digest(source: Source, delivery: Delivery, known: Mapping[str, Arrival]) -> str:
-    before = known.get(delivery.name)
-    return before.digest if before and before.stamp == delivery.stamp else source.digest(delivery)
-
-
-def _new(store: Store, product: Product, port: InputPort, group: Sequence[tuple[Delivery, str]], now: datetime) -> Due:
-    id = batch_id(port.name, [digest for _, digest in group])
-    first, last = group[0][0], group[-1][0]
-    name = first.name if len(group) == 1 else f"{first.name} … {last.name} ({len(group)} files)"
-    batch = pending(
-        store, Batch(id=id, product=product.address, input_port=port.name, name=name, partition=first.partition, state="pending", at=now)
+def _refusal(product: Product, delivery: Delivery, batch: str) -> BatchRefused:
+    """An append cannot take back rows: new content under a path that was published is refused, with the way out."""
+    return BatchRefused(
+        f"{delivery.name} was published with other content (batch {batch}), and {product.address} is append-only",
+        place=delivery.location,
+        hint=f"deliver it under a new name, mesh rollback {product.address} to before it, or declare write: overwrite_partitions",
     )
-    arrivals = tuple(Arrival(name=d.name, location=d.location, stamp=d.stamp, digest=g, batch=id) for d, g in group)
-    return _due(store, product, port, batch, [d for d, _ in group], arrivals)
 
 
 def pending(store: Store, batch: Batch) -> Batch:
@@ -168,71 +238,6 @@ def standing(store: Store, batch: Batch) -> Batch:
 def told(publications: Sequence[Publication]) -> dict[str, Batch]:
     """Batches by id, each as the newest of `publications` (newest first) that names it tells; withdrawn ones tell nothing any more."""
     return {b.id: b for p in reversed(publications) if not p.withdrawn for b in p.batches}
-
-
-def _due(store: Store, product: Product, port: InputPort, batch: Batch, deliveries: Sequence[Delivery], arrivals: Sequence[Arrival]) -> Due:
-    """The batch with what its paths say: whether it restates, and whether an append has to refuse it, now as at every later try."""
-    before = _published_before(store, product, port, deliveries)
-    return Due(
-        batch=batch,
-        deliveries=tuple(deliveries),
-        arrivals=tuple(arrivals),
-        refusal=_refusal(product, before) if before and product.main.write == "append" else None,
-        restates=before is not None,
-    )
-
-
-def _published_before(store: Store, product: Product, port: InputPort, deliveries: Sequence[Delivery]) -> tuple[Delivery, Batch] | None:
-    """A delivery whose path was published before, and the batch that did."""
-    known = store.arrivals(product.address, port.name, names=[d.name for d in deliveries])
-    by_name = {d.name: d for d in deliveries}
-    for arrival in known:
-        batch = store.batch(product.address, arrival.batch)
-        if batch and batch.state == "published":
-            return by_name[arrival.name], batch
-    return None
-
-
-def _refusal(product: Product, before: tuple[Delivery, Batch]) -> BatchRefused:
-    """An append cannot take back rows: new content under a path that was published is refused, with the way out."""
-    delivery, batch = before
-    return BatchRefused(
-        f"{delivery.name} was published with other content (batch {batch.id}), and {product.address} is append-only",
-        place=delivery.location,
-        hint=f"deliver it under a new name, mesh rollback {product.address} to before it, or declare write: overwrite_partitions",
-    )
-
-
-def _again(store: Store, product: Product, port: InputPort, there: Sequence[Delivery], wanted: Wanted, attempt: str) -> list[Due]:
-    """Batches that are known but not done: interrupted ones, rejected ones whose code or contract has changed, partitions by force."""
-    by_name = {d.name: d for d in there}
-    open_batches = [*store.batches(product.address, "pending", "rejected")]
-    if wanted.force and wanted.names_partitions and product.main.write == "overwrite_partitions":
-        open_batches += store.batches(product.address, "published")
-    found = []
-    for batch in open_batches:
-        arrivals = store.arrivals_of(product.address, batch.id)
-        same = [by_name[a.name] for a in arrivals if a.name in by_name and by_name[a.name].stamp == a.stamp]
-        retry = batch.state == "pending" or batch.attempt != attempt or wanted.force
-        if batch.input_port == port.name and arrivals and len(same) == len(arrivals) and retry:
-            found.append(_due(store, product, port, batch, same, arrivals))
-    return found
-
-
-def _by_name(store: Store, product: Product, port: InputPort, source: Source, id: str) -> Due:
-    """One batch by the beginning of its id, also a discarded or withdrawn one; a published append is never taken twice."""
-    batch = find(store, product, id)
-    if batch.state == "published" and product.main.write == "append":
-        raise BatchRefused(f"batch {batch.id} ({batch.name}) is published", hint=f"mesh rollback {product.address} takes it back first")
-    arrivals = store.arrivals_of(product.address, batch.id)
-    there = {d.name: d for d in source.deliveries()}
-    missing = [a.name for a in arrivals if a.name not in there]
-    if missing or not arrivals:
-        raise BatchRefused(f"batch {batch.id}: {', '.join(missing) or batch.name} is no longer there", hint="deliver it again")
-    other = [a.name for a in arrivals if there[a.name].stamp != a.stamp and source.digest(there[a.name]) != a.digest]
-    if other:
-        raise BatchRefused(f"batch {batch.id}: {', '.join(other)} has other content now", hint="what lies there is a batch of its own")
-    return _due(store, product, port, replace(batch, state="pending"), [there[a.name] for a in arrivals], arrivals)
 
 
 def find(store: Store, product: Product, id: str) -> Batch:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, inspect, literal, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from lakehouse.address import Address
@@ -36,6 +36,30 @@ _KEEP_CONTRACT = insert(tables.contracts).on_conflict_do_nothing()
 _PUT_BATCH = _replacing(insert(tables.batches), "product", "id")
 _NEXT_ARRIVAL = select(func.coalesce(func.max(tables.arrivals.c.seq), 0) + 1).scalar_subquery()
 _PUT_ARRIVAL = _replacing(insert(tables.arrivals).values(seq=_NEXT_ARRIVAL), "product", "input_port", "name", "digest")
+_PUT_FILE = _replacing(insert(tables.batch_files), "product", "batch", "name")
+_FILES = (
+    select(tables.arrivals)
+    .join(
+        tables.batch_files,
+        and_(
+            tables.batch_files.c.product == tables.arrivals.c.product,
+            tables.batch_files.c.name == tables.arrivals.c.name,
+            tables.batch_files.c.digest == tables.arrivals.c.digest,
+        ),
+    )
+    .join(tables.batches, and_(tables.batches.c.product == tables.batch_files.c.product, tables.batches.c.id == tables.batch_files.c.batch))
+    .where(tables.batch_files.c.product == bindparam("product"), tables.arrivals.c.input_port == tables.batches.c.input_port)
+    .with_only_columns(
+        tables.arrivals.c.name, tables.arrivals.c.location, tables.arrivals.c.stamp, tables.arrivals.c.digest, tables.batch_files.c.batch
+    )
+)
+_FILES_OF = _FILES.where(tables.batch_files.c.batch == bindparam("batch")).order_by(tables.batch_files.c.name)
+_FILES_STILL_OF = _FILES_OF.where(tables.arrivals.c.batch == tables.batch_files.c.batch)
+_FILES_PUBLISHED = _FILES.where(
+    tables.arrivals.c.input_port == bindparam("input_port"),
+    tables.batches.c.state == "published",
+    tables.batch_files.c.name.in_(bindparam("values", expanding=True)),
+).order_by(tables.batches.c.at)
 _NEWEST_FIRST = (
     select(tables.publications).where(tables.publications.c.product == bindparam("product")).order_by(tables.publications.c.seq.desc())
 )
@@ -60,7 +84,14 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        known = inspect(engine).has_table(tables.batch_files.name)
         tables.metadata.create_all(engine.execution_options(write=True))
+        if not known:
+            with self.writing() as con:  # a store that was made before knows of each file the last batch only
+                of = tables.batch_files.c
+                columns = [of.product, of.batch, of.name, of.digest]
+                last = select(*(tables.arrivals.c[c.name] for c in columns))
+                con.execute(insert(tables.batch_files).from_select([c.name for c in columns], last))
 
     def reading(self) -> AbstractContextManager[Connection]:
         return reading(self.engine)
@@ -186,16 +217,24 @@ class Store:
             in_order = sorted(found, key=lambda row: row.seq)
             return tuple(Arrival(name=r.name, location=r.location, stamp=r.stamp, digest=r.digest, batch=r.batch) for r in in_order)
 
-    def arrivals_of(self, product: Address, batch: str) -> tuple[Arrival, ...]:
-        """The files of a batch, in name order."""
-        of = tables.arrivals.c
+    def arrivals_of(self, product: Address, batch: str, *, still: bool = False) -> tuple[Arrival, ...]:
+        """The files of a batch, in name order; `still` those only that came with no other batch since."""
         with self.reading() as con:
-            mine = and_(of.product == str(product), of.batch == batch)
-            found = con.execute(select(of.name, of.location, of.stamp, of.digest, of.batch).where(mine).order_by(of.name)).all()
+            found = con.execute(_FILES_STILL_OF if still else _FILES_OF, {"product": str(product), "batch": batch}).all()
             return tuple(Arrival(**row._mapping) for row in found)
 
+    def published_as(self, product: Address, input_port: str, names: Sequence[str]) -> tuple[Arrival, ...]:
+        """The files of published batches that have these names, the oldest batch's first."""
+        port = {"product": str(product), "input_port": input_port}
+        with self.reading() as con:
+            asked = (con.execute(_FILES_PUBLISHED, {**port, "values": names[n : n + 500]}) for n in range(0, len(names), 500))
+            return tuple(Arrival(**row._mapping) for found in asked for row in found.all())
+
     def put_arrival(self, con: Connection, product: Address, input_port: str, arrival: Arrival) -> None:
-        con.execute(_PUT_ARRIVAL, {**asdict(arrival), "product": str(product), "input_port": input_port})
+        """Note that a file came with a batch. It may have come with others before."""
+        file = {**asdict(arrival), "product": str(product)}
+        con.execute(_PUT_ARRIVAL, {**file, "input_port": input_port})
+        con.execute(_PUT_FILE, {key: file[key] for key in ("product", "batch", "name", "digest")})
 
     # pins and leases
 

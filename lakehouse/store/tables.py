@@ -94,6 +94,16 @@ arrivals = Table(
     Index("arrivals_by_batch", "product", "batch"),
 )
 
+batch_files = Table(
+    "batch_files",
+    metadata,
+    Column("product", String, primary_key=True),
+    Column("batch", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Index("batch_files_by_name", "product", "name"),
+)
+
 leases = Table(
     "leases",
     metadata,
