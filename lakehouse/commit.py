@@ -219,7 +219,8 @@ def stage(catalog: MeshCatalog, address: Address, table: Table | None, create: C
     if table is not None:
         return StagedTable(address, _Change(table), table)
     schema, spec = create()
-    fresh = catalog._create_staged_table(address.identifier, schema, None, spec, UNSORTED_SORT_ORDER, PROPERTIES)
+    location = f"{catalog.properties['warehouse']}/{address.domain}/{address.port}"
+    fresh = catalog._create_staged_table(address.identifier, schema, location, spec, UNSORTED_SORT_ORDER, PROPERTIES)
     return StagedTable(address, _Creation(fresh), None)
 
 

@@ -56,7 +56,9 @@ def give_up_batch(mesh: Mesh, product: Product, id: str, *, reason: str, run_id:
         if batch.state not in ("rejected", "pending"):
             raise WrongUse(f"batch {batch.id} is {batch.state}", hint="only a rejected or pending batch can be discarded")
         shown = standing(mesh.store, batch)
-        given_up = replace(batch, state="discarded", reason=reason, published=0, quarantined=0, discarded=batch.delivered, at=mesh.now())
+        given_up = replace(
+            batch, state="discarded", reason=reason, published=0, quarantined=0, discarded=batch.delivered, staged=None, at=mesh.now()
+        )
         left = shown if shown.state == "published" else given_up
         with recording(mesh, product.address, run_id) as con:
             mesh.store.put_batch(con, left)

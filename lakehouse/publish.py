@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from lakehouse.catalogs import ensure_namespace
 from lakehouse.collect import remove_only_reached_by
 from lakehouse.commit import Committed, StagedTable, commit
 from lakehouse.diff import contract_to_json
@@ -94,6 +95,8 @@ def publish(stage: Stage, report: GateReport, facts: Circumstances, events: Sequ
             mesh.store.say(con, "lineage", stage.run_id, event, facts.at)
         made.append(publication)
 
+    if any(table.base is None for table in stage.tables()):
+        ensure_namespace(mesh.catalog, stage.product.address.domain)
     try:
         commit(mesh.catalog, stage.tables(), record, fault=mesh.faults.at)
     except Unavailable:

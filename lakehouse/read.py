@@ -5,7 +5,9 @@ A reader names ports by address and gets them all as one publication each, at on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import takewhile
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
@@ -43,7 +45,7 @@ def only_in(mesh: Mesh, state: PortState, other: PortState, decision: Decision) 
 def changed(mesh: Mesh, before: Pin, now: PortState, decision: Decision, *, whole_partitions: bool) -> str:
     """What was added between two states; with `whole_partitions`, all of today's rows in the partitions that changed.
 
-    Raises BatchRefused when rows were replaced upstream and only additions can be taken.
+    Raises BatchRefused when rows were replaced upstream and only additions can be taken. Rows that were past their time are not replaced.
     """
     old, new = files_of(mesh, before.state), files_of(mesh, now)
     old_paths, new_paths = set(paths(old)), set(paths(new))
@@ -51,11 +53,20 @@ def changed(mesh: Mesh, before: Pin, now: PortState, decision: Decision, *, whol
     gone = [f for f in old if f.file_path not in new_paths]
     if whole_partitions:
         added = same_partitions(new, [*added, *gone])
-    elif gone:
+    elif gone and not _past_their_time(mesh, before, now, added):
         raise BatchRefused(
             f"{now.address} replaced rows that were already taken", hint="declare read: full, or write: overwrite_partitions"
         )
     return _permitted(scan(paths(added), _schema(mesh, now)), decision)
+
+
+def _past_their_time(mesh: Mesh, before: Pin, now: PortState, added: Sequence[DataFile]) -> bool:
+    """Whether files of an append have gone by its retention only, and as a whole: a rewritten file holds rows that were taken already."""
+    since = [*takewhile(lambda p: p.id != before.publication, mesh.store.publications(before.product))]
+    port = mesh.declarations.producer(now.address).port(now.address)
+    rewriting = [f"/{p.run_id}-" for p in since if p.kind == "retention"]
+    rewritten = any(run in f.file_path for f in added for run in rewriting)
+    return port.write == "append" and all(p.kind != "rollback" for p in since) and not rewritten
 
 
 def state_at(mesh: Mesh, address: Address, as_of: datetime | str | None = None) -> tuple[Publication, PortState]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lakehouse.batches import told
 from lakehouse.collect import recover
 from lakehouse.declare.product import Product
-from lakehouse.errors import WrongUse
+from lakehouse.errors import PublishConflict, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.pins import writing
 from lakehouse.publish import Circumstances, drop_staged, publish, staging, verdict_of_then
@@ -44,7 +44,7 @@ def plan_rollback(mesh: Mesh, product: Product, to: str | None = None) -> Rollba
     then = told([p for p in standing if p.number <= target.number])
     since = {b.id for p in later for b in p.batches}
     known = [b for b in mesh.store.batches(product.address) if b.id in since and b.state != "withdrawn"]
-    stood = [then.get(b.id) or replace(b, state="withdrawn") for b in known]
+    stood = [then.get(b.id) or replace(b, state="withdrawn", staged=None) for b in known]
     return RollbackPlan(
         product=product,
         target=target,
@@ -92,6 +92,10 @@ def rollback(mesh: Mesh, plan: RollbackPlan, run_id: str) -> Publication:
     ):
         started = mesh.now()
         again = plan_rollback(mesh, product, plan.target.id)
+        if [p.id for p in again.withdrawn] != [p.id for p in plan.withdrawn]:
+            raise PublishConflict(
+                f"{product.address} was published again since, and that would be withdrawn too", hint="nothing was changed; roll back anew"
+            )
         for port in product.outputs:
             stage.restore(port, plan.target.port(port.address))
         back = Circumstances.like(plan.target, "rollback", mesh.now(), (*again.batches, *again.restored))

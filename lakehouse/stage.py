@@ -13,7 +13,6 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from lakehouse.address import Address
-from lakehouse.catalogs import ensure_namespace
 from lakehouse.commit import StagedTable, load, stage
 from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import OutputPort, Product, Write
@@ -161,7 +160,6 @@ class Stage:
     def _staged(self, contract: Contract, meant: str) -> StagedTable:
         table = self._before(contract.address)
         if table is None:
-            ensure_namespace(self.mesh.catalog, contract.address.domain)
             schema = iceberg_schema(contract)
             return stage(self.mesh.catalog, contract.address, None, lambda: (schema, partition_spec(contract, schema)))
         staged = stage(self.mesh.catalog, contract.address, table, lambda: (table.schema(), table.spec()))
@@ -182,7 +180,7 @@ class Stage:
     def _edited(self, contract: Contract, meant: str) -> bool:
         """Whether the contract is not the published one any more; a breaking edit is refused with the way out."""
         state = next((s for s in self.current.ports if s.address == contract.address), None) if self.current else None
-        if state is None or state.contract == meant:
+        if state is None or state.contract == meant or self.after is not None:  # what it comes after was edited already
             return False
         before = contract_from_json(self.mesh.store.contract(state.contract) or "")
         change = diff(before, contract)
@@ -266,10 +264,7 @@ class Stage:
     def _quarantine_survivors(
         self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile], read: Sequence[StagedPort]
     ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
-        """What the publication's mode leaves of the quarantine: all, none, or the other partitions'.
-
-        A row that names no partition goes with its file. A product that is computed knows no file, and was given all such rows again.
-        """
+        """What the publication's mode leaves of the quarantine: all, none, or the other partitions'."""
         live = self.mesh.manifests.files(quarantine.manifest_list)
         if staged.replayed and live:
             ids = ", ".join(literal(i) for i in sorted(staged.replayed))
@@ -283,10 +278,22 @@ class Stage:
         replaced = [(staged, written.accepted), *((sibling, sibling.touched) for sibling in read)]
         named = [f"select {partition_text(p.port.contract)} from {scan(paths(files), p.table.schema)}" for p, files in replaced]
         aside = f"select partition from {scan(paths(kept), quarantine.schema)}"
-        files = ", ".join(literal(f) for f in self.deliveries)
-        same = f"(batch = {literal(self.batch)}{f' or file in ({files})' if files else ''})" if self.product.sources else "true"
-        ours = f"partition in ({' union all '.join([*named, aside])}) or partition is null and {same}"
+        ours = f"partition in ({' union all '.join([*named, aside])}) or partition is null and ({self._given_again(quarantine, kept)})"
         return self._without(quarantine, live, ours)
+
+    def _given_again(self, quarantine: StagedTable, kept: Sequence[DataFile]) -> str:
+        """Which rows that name no partition were given again: those of the same file or batch, and of computed ones all.
+
+        Of what has changed upstream nobody can tell, but that a row which is set aside now is not set aside twice.
+        """
+        if not self.product.sources and all(i.read == "full" for i in self.product.inputs):
+            return "true"
+        conditions = [f"batch = {literal(self.batch)}"]
+        if self.deliveries:
+            conditions.append(f"file in ({', '.join(literal(f) for f in self.deliveries)})")
+        if not self.product.sources:
+            conditions.append(f"row in (select row from {scan(paths(kept), quarantine.schema)})")
+        return " or ".join(conditions)
 
     def _taken_again(self, staged: StagedPort, quarantine: StagedTable, written: Split, kept: Sequence[DataFile]) -> str:
         """Which rows that are set aside were judged anew, of a port that is upserted.
@@ -351,4 +358,6 @@ class Stage:
 def partition_text(contract: Contract) -> str:
     """An SQL text that tells a row's partition by its declared columns; NULL where it has none that could be told."""
     values = [f"({partition_value(str(c.partition), quote(c.name), c.type)})::varchar" for c in contract.partitions]
+    if len(values) > 1:  # ('a/b', 'c') is not ('a', 'b/c')
+        values = [f"replace(replace({v}, '%', '%25'), '/', '%2F')" for v in values]
     return " || '/' || ".join(values) or "''"

@@ -19,7 +19,7 @@ from lakehouse.batches import Due
 from lakehouse.damage import damage
 from lakehouse.declare.contract import Contract
 from lakehouse.declare.product import InputPort, Product, Write
-from lakehouse.errors import MeshError, TransformFailed
+from lakehouse.errors import BatchRefused, MeshError, TransformFailed
 from lakehouse.mesh import Mesh
 from lakehouse.read import changed, decision_on, files_of, relation_of, state_at
 from lakehouse.scan import local_path, paths
@@ -150,13 +150,21 @@ class Inputs:
         return self.pins[port.address]
 
     def _consumed(self, port: InputPort) -> Pin | None:
-        """The state of an input port that the current publication of this product was made from."""
+        """The state of an input port that this publication comes after; in a dry run the batch before has taken what there is."""
+        if self.stage is not None and self.stage.after is not None:
+            return self._pin(port)
         current = self.mesh.store.current(self.product.address)
         producer = current.inputs.get(port.name) if current else None
         before = self.mesh.store.publication(producer) if producer else None
         if before is None or port.address is None:
             return None
-        return Pin(product=before.product, publication=before.id, state=before.port(port.address))
+        state = next((s for s in before.ports if s.address == port.address), None)
+        if state is None and self.product.main.write == "append":
+            raise BatchRefused(
+                f"input port {port.name} reads {port.address} now, and what was appended came from {before.product}",
+                hint="give the input port another name: then all of the new port is appended",
+            )
+        return Pin(product=before.product, publication=before.id, state=state) if state else None
 
 
 def wanted(mesh: Mesh, product: Product) -> dict[Address, Address]:

@@ -89,6 +89,8 @@ def _replay(
         again = _as_delivery(mesh, product, batch, rows, Path(scratch)) if origin == "source" else Again(product=product)
         with Inputs(mesh=mesh, product=again.product, connection=connection, pins=pins, due=again.due, stage=stage) as inputs:
             bound = Bound(connection=connection, relation=inputs.relation, limit_rows=mesh.settings.engine.materialise_rows)
+            if origin == "source":
+                _check_changes(product, port, transform.reads(port), batch.input_port)
             with inputs.told(f"{product.address}: replay"):
                 relation = transform.rows(port, bound) if origin == "source" else _typed(port, rows)
                 rejected = partial(again.rejected, inputs)
@@ -141,6 +143,16 @@ def _follow(
         mode = sibling.write if written else _taking(sibling)
         relation = transform.rows(sibling, replace(bound, relation=partial(inputs.relation, reader=mode, reads=reads)))
         stage.write(sibling, relation, mode=mode, reads=written)
+
+
+def _check_changes(product: Product, port: OutputPort, reads: Collection[str], delivery: str) -> None:
+    """What has changed upstream since belongs to the next run, not to the rows of this delivery. BatchRefused where both are read."""
+    rest = sorted(i.name for i in product.inputs if i.name in reads and i.name != delivery and i.read == "changes")
+    if rest:
+        raise BatchRefused(
+            f"{port.address} is computed from the replayed rows and from what changes in {rest[0]}, which the next run takes",
+            hint="deliver the corrected rows as a new file, or mesh quarantine discard",
+        )
 
 
 def _check_rest(product: Product, sibling: OutputPort, rest: Collection[str], *, mixed: bool) -> None:
@@ -213,20 +225,24 @@ def _as_delivery(mesh: Mesh, product: Product, batch: Batch, rows: Sequence[Quar
 
 
 def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Batch) -> list[str]:
-    if port.source is None or port.source.format != "csv" or not port.source.dialect.header:
+    """The lines above the rows of a file, as it was when it was delivered."""
+    if port.source is None or port.source.format != "csv":
         return []
+    dialect = port.source.dialect
+    if not dialect.header:
+        return ["-"] * dialect.skip  # nobody reads them
     arrivals = mesh.store.arrivals_of(product.address, batch.id)
     named = [a for a in arrivals if a.name == name] or [a for a in arrivals if a.location.endswith(f"/{name}")] or arrivals
-    found = named[0] if named else None
-    path = Path(local_path(found.location)) if found else Path(name)
-    if not path.is_file():
-        raise BatchRefused(
-            f"{path} is no longer there, and its first line names the columns", hint="deliver the corrected rows as a new file"
-        )
+    source = open_source(port, mesh.settings.root)
+    there = next((d for d in source.deliveries() if named and d.name == named[0].name), None)
+    if there is None or (there.stamp != named[0].stamp and source.digest(there) != named[0].digest):
+        what = "has other content now" if there else "is no longer there"
+        raise BatchRefused(f"{name} {what}, and its first line names the columns", hint="deliver the corrected rows as a new file")
+    path = Path(local_path(there.location))
     opened = gzip.open if path.suffix == ".gz" else open
     # what follows the header may be no text; it is read ahead and not looked at
-    with opened(path, "rt", encoding=port.source.dialect.encoding, errors="replace") as file:
-        return [next(file).rstrip("\r\n") for _ in range(port.source.dialect.skip + 1)]
+    with opened(path, "rt", encoding=dialect.encoding, errors="replace") as file:
+        return [next(file).rstrip("\r\n") for _ in range(dialect.skip + 1)]
 
 
 def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: str) -> int:

@@ -115,7 +115,8 @@ def run_product(mesh: Mesh, product: Product, request: Request, made: Made | Non
         for number, work in enumerate(works, start=1):
             outcome = _until_settled(run, work)
             drop_staged(mesh, work.batch)
-            _expire_history(mesh, outcome.publication)
+            if not request.dry:
+                _expire_history(mesh, outcome.publication)
             request.watch(number, len(works))
             yield outcome
             if outcome.result in ("blocked", "failed") and work.strict:
@@ -305,7 +306,10 @@ def _work(run: Run) -> Iterator[Work]:
     mesh, product = run.mesh, run.product
     attempt = attempt_fingerprint(product, run.transform)
     if not product.sources:
-        yield Work(batch=_derived(mesh, product, attempt), attempt=attempt)
+        present, named = _derived(mesh, product, attempt), run.request.wanted.batch
+        if named and not present.id.startswith(named):
+            raise BatchRefused(f"batch {named} was computed from what its inputs showed then", hint=f"mesh run {product.address} --force")
+        yield Work(batch=present, attempt=attempt)
     for port in product.sources:
         source = open_source(port, mesh.settings.root)
         for batch in due(mesh.store, product, port, source, run.request.wanted, attempt=attempt, now=mesh.now()):
@@ -329,13 +333,16 @@ def _content(mesh: Mesh, address: Address) -> str:
 
 
 def _nothing_new(mesh: Mesh, current: Publication | None, fingerprint: str, work: Work, request: Request, *, append: bool) -> bool:
-    """Whether this was done already, or was rejected, discarded or withdrawn and has not changed since. Force never appends again."""
+    """Whether this was done already, or was rejected, discarded or withdrawn and has not changed since. Force never appends again.
+
+    What failed, or could not be judged, is tried again.
+    """
     known = mesh.store.batch(work.batch.product, work.batch.id)
-    if request.wanted.force:
+    if request.wanted.force or request.wanted.batch:
         return append and known is not None and known.state == "published"
-    given_up = known is not None and (
-        known.state in ("discarded", "withdrawn") or (known.state == "rejected" and known.attempt is not None)
-    )
+    if known is not None and known.state == "rejected" and known.attempt is None:
+        return False
+    given_up = known is not None and known.state in ("discarded", "withdrawn", "rejected")
     return given_up or (current is not None and current.fingerprint == fingerprint)
 
 

@@ -25,7 +25,7 @@ _PARTITIONABLE: dict[str, tuple[str, ...]] = {
     "day": ("date", "timestamp", "timestamptz"),
     "hour": ("timestamp", "timestamptz"),
     "bucket": ("int", "long", "decimal", "date", "time", "timestamp", "timestamptz", "string", "uuid", "binary"),
-    "truncate": ("int", "long", "decimal", "string", "binary"),
+    "truncate": ("int", "long", "string"),
 }
 _VALUES: dict[str, type | tuple[type, ...]] = {"boolean": bool, "int": int, "long": int, "float": (int, float), "double": (int, float)}
 

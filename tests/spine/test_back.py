@@ -267,7 +267,7 @@ def test_the_staged_rows_of_a_rejected_batch_can_be_read(orders: Tried):
         decision = decide(OPERATOR, None, mesh.product(ORDERS).main.contract, now=mesh.now())
         assert len(connection.execute(f"from {rejected_rows(mesh, batch, ORDERS, decision)}").fetchall()) == 2
         given_up = give_up_batch(mesh, mesh.product(ORDERS), batch.id, reason="twice", run_id=str(uuid.uuid4()))
-    assert (given_up.state, given_up.discarded) == ("discarded", 2)
+    assert (given_up.state, given_up.discarded, given_up.staged) == ("discarded", 2, None)
     assert ids(orders) == [1]
     assert orders.results("shop.orders", force=True) == []
 
