@@ -16,8 +16,9 @@ import duckdb
 
 from lakehouse.address import Address
 from lakehouse.catalogs import MeshCatalog, open_catalog
-from lakehouse.declare import Declarations, load
+from lakehouse.declare import Declarations
 from lakehouse.declare.product import Product
+from lakehouse.declared import load
 from lakehouse.errors import WrongUse
 from lakehouse.faults import Faults
 from lakehouse.manifests import Manifests

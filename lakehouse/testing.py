@@ -22,8 +22,8 @@ from textwrap import dedent
 import yaml
 
 from lakehouse.address import Address
-from lakehouse.declare import load
 from lakehouse.declare.product import Write
+from lakehouse.declared import load
 from lakehouse.mesh import Mesh
 from lakehouse.settings import Settings
 

@@ -38,7 +38,7 @@ class Session:
         return Settings.find(self.root, self.home)
 
     def declarations(self) -> Declarations:
-        from lakehouse.declare import load
+        from lakehouse.declared import load
 
         return load(self.settings().root)
 

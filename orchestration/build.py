@@ -12,8 +12,9 @@ from pathlib import Path
 import dagster as dg
 
 from lakehouse.address import Address
-from lakehouse.declare import Declarations, load
+from lakehouse.declare import Declarations
 from lakehouse.declare.product import Product
+from lakehouse.declared import load
 from lakehouse.errors import DeclarationError, Problem, WrongUse
 from lakehouse.mesh import Mesh
 from lakehouse.outbox import Courier

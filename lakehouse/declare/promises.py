@@ -36,7 +36,18 @@ _UNITS = (
     *("s", "sec", "second", "seconds", "min", "minute", "minutes", "h", "hr", "hour", "hours", "d", "day", "days"),
     *("w", "week", "weeks", "mo", "month", "months", "y", "yr", "year", "years"),
 )
-_CRON = re.compile(r"(@(yearly|annually|monthly|weekly|daily|midnight|hourly))|([\d*/,\-A-Za-z?#L]+\s+){4}[\d*/,\-A-Za-z?#L]+")
+_NAMES = {12: "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", 7: "sun|mon|tue|wed|thu|fri|sat"}
+
+
+def _field(lowest: int, highest: int) -> str:
+    """A field of a cron expression: `*`, numbers or names, ranges, steps, and lists of these."""
+    one = "|".join([*map(str, range(highest, lowest - 1, -1)), *filter(None, [_NAMES.get(highest)])])
+    item = rf"(?:\*|0?(?:{one})(?:-0?(?:{one}))?)(?:/[1-9]\d?)?"
+    return rf"{item}(?:,{item})*"
+
+
+_FIELDS = r"\s+".join(_field(*bounds) for bounds in ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)))
+_CRON = re.compile(rf"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|{_FIELDS}", re.IGNORECASE)
 
 
 def quality_rules(holder: Node, column: str | None, findings: Findings) -> tuple[QualityRule, ...]:
