@@ -7,6 +7,7 @@ Next: `outbox.py`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -114,7 +115,7 @@ class OpenLineage:
             self._client.emit(_event(body))
         except ImportError as error:
             raise NotInstalled(f"the OpenLineage transport is not installed: {error}", hint="pip install 'openlineage-python'") from error
-        except (OSError, RuntimeError, ValueError, TypeError, LookupError) as error:
+        except (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
             hint = "look at OPENLINEAGE_URL or openlineage.yml"
             answer = getattr(error, "response", None)
             if answer is not None and answer.status_code in REFUSALS:
@@ -129,9 +130,14 @@ class OpenLineage:
 
 
 def _client() -> OpenLineageClient:
+    """The client; ValueError when it found no transport in what is configured, and would print events on the console instead."""
     from openlineage.client import OpenLineageClient
 
-    return OpenLineageClient()
+    logging.getLogger("openlineage").addHandler(logging.NullHandler())  # what it logs is said by what it raises
+    client = OpenLineageClient()
+    if client.transport.kind == "console" and (client.config.transport or {}).get("type") != "console":
+        raise ValueError("openlineage.yml cannot be read, or names no transport")
+    return client
 
 
 def _event(body: str) -> RunEvent:

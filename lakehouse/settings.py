@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         where = home or (Path(os.environ["MESH_HOME"]) if os.environ.get("MESH_HOME") else found / ".mesh")
         try:
             return cls(root=found, home=where.resolve(), **changes)
-        except (ValidationError, tomllib.TOMLDecodeError) as error:
+        except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise WrongUse(_sentence(error), place="mesh.toml", hint="docs/reference/settings.md lists every key") from None
 
 
@@ -155,7 +155,7 @@ def _nearest(start: Path) -> Path:
     raise WrongUse(f"no mesh.toml in {start} or above it", hint="mesh init DIR makes a new mesh; --root names another")
 
 
-def _sentence(error: ValidationError | tomllib.TOMLDecodeError) -> str:
+def _sentence(error: ValidationError | tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
     return str(error)

@@ -62,15 +62,16 @@ def merge(
 
 
 def _fresh(new: str, old: str, key: Sequence[str], order_by: str | None, columns: Sequence[str]) -> str:
-    """The rows of the batch that change something; without an order, all rows of a key that comes twice, for the gate to see."""
+    """The rows of the batch that change something; and all rows of a key that comes twice, undecided by an order, for the gate to see."""
     same_key = " and ".join(f"o.{quote(k)} = n.{quote(k)}" for k in key)
     same_row = " and ".join(f"o.{quote(c)} is not distinct from n.{quote(c)}" for c in columns)
     known = f"exists (select 1 from {old} o where {same_key} and {same_row})"
     keys = ", ".join("n." + quote(k) for k in key)
-    if order_by is None:
-        numbered = f"(select *, count(*) over (partition by {keys}) as __times from {new} n)"
-        return f"select n.* exclude (__times) from {numbered} n where __times > 1 or not {known}"
-    ours, theirs = f"n.{quote(order_by)}", f"o.{quote(order_by)}"
-    newer = f"exists (select 1 from {old} o where {same_key} and ({theirs} > {ours} or ({ours} is null and {theirs} is not null)))"
-    newest = f"row_number() over (partition by {keys} order by {ours} desc nulls last) = 1"
-    return f"select n.* from {new} n where not {known} and not {newer} qualify {newest}"
+    newer = ""
+    if order_by is not None:
+        ours, theirs = f"n.{quote(order_by)}", f"o.{quote(order_by)}"
+        later = f"{theirs} > {ours} or ({ours} is null and {theirs} is not null)"
+        newer = f" and not exists (select 1 from {old} o where {same_key} and ({later}))"
+        new = f"(select distinct * from {new} n qualify rank() over (partition by {keys} order by {ours} desc nulls last) = 1)"
+    numbered = f"(select *, count(*) over (partition by {keys}) as __times from {new} n)"
+    return f"select n.* exclude (__times) from {numbered} n where __times > 1 or (not {known}{newer})"

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from lakehouse.errors import MeshError, WrongUse
+from lakehouse.errors import MeshError, Unavailable, WrongUse
 from lakemesh.commands import account, back, declare, lineage, make, read, run, upkeep
 from lakemesh.session import Session
 
@@ -117,6 +117,8 @@ def main() -> None:
         # the reader has seen enough; stdout must not complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        code = _fail(Unavailable(f"the answer cannot be written: {error.strerror}", hint="is the disk full?"), as_json=False)
     sys.stderr.flush()
     os._exit(code)
 

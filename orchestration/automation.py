@@ -4,6 +4,7 @@ What is published has passed its gate, so nothing here asks for checks. Next: `a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -50,7 +51,9 @@ def duration(level: ServiceLevel) -> timedelta | None:
     unit = next((length for length, spellings in _UNITS.items() if level.unit in spellings), None)
     if unit is None or isinstance(level.value, bool) or not isinstance(level.value, int | float):
         return None
-    return unit * level.value
+    with suppress(OverflowError):  # longer than any calendar is no promise that can be watched
+        return unit * level.value
+    return None
 
 
 def schedules(domain: Domain, products: Sequence[Product]) -> Iterator[dg.ScheduleDefinition]:

@@ -16,6 +16,8 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+import duckdb
+
 from lakehouse.address import Address
 from lakehouse.batches import Due, find, standing
 from lakehouse.collect import recover
@@ -26,8 +28,8 @@ from lakehouse.mesh import Mesh
 from lakehouse.pins import pinned, writing
 from lakehouse.publish import Circumstances, abandon, drop_staged, publish, staging
 from lakehouse.quarantine import QuarantinedRow, still
-from lakehouse.scan import local_path
 from lakehouse.sources import Rejected, open_source
+from lakehouse.sources.arrivals import local
 from lakehouse.stage import Stage
 from lakehouse.store import Batch
 from lakehouse.telling import Told, say, tell
@@ -206,15 +208,19 @@ class Again:
 
 
 def _as_delivery(mesh: Mesh, product: Product, batch: Batch, rows: Sequence[QuarantinedRow], folder: Path) -> Again:
-    """Source rows as a file again, under the first line of the file they came from; and the product that reads it there."""
+    """Source rows as files again, one for each that they came from; and the product that reads them there."""
     port = product.input(batch.input_port)
-    if port.source is None or port.source.format == "parquet":
-        raise BatchRefused(f"rows of {port.name} cannot be read again as text", hint="correct them at the source and deliver them again")
+    if port.source is None:
+        raise BatchRefused(f"rows of {port.name} came with no file", hint="correct them at the source and deliver them again")
     places: dict[tuple[str, int], QuarantinedRow] = {}
-    for name, group in groupby(sorted(rows, key=lambda r: r.file or ""), key=lambda r: r.file or ""):
-        lines = _header(port, name, mesh, product, batch)
-        path = folder / f"{uuid.uuid4().hex}{'.csv' if port.source.format == 'csv' else '.jsonl'}"
-        for row in group:
+    for name, group in groupby(sorted(rows, key=lambda r: (r.file or "", r.line or 0)), key=lambda r: r.file or ""):
+        kept, path = list(group), folder / f"{uuid.uuid4().hex}.{port.source.format}"
+        if port.source.format == "parquet":
+            _pick(_original(port, name, mesh, product, batch, folder), [row.line or 0 for row in kept], path)
+            places |= {(path.name, number): row for number, row in enumerate(kept, start=1)}
+            continue
+        lines = _header(port, name, mesh, product, batch, folder)
+        for row in kept:
             places[path.name, sum(line.count("\n") + 1 for line in lines) + 1] = row
             lines.append(row.row)
         path.write_text("\n".join(lines) + "\n", encoding=port.source.dialect.encoding)
@@ -224,25 +230,40 @@ def _as_delivery(mesh: Mesh, product: Product, batch: Batch, rows: Sequence[Quar
     return Again(product=reading, due=Due(batch=batch, deliveries=deliveries, arrivals=()), places=places)
 
 
-def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Batch) -> list[str]:
+def _pick(file: Path, numbers: Sequence[int], into: Path) -> None:
+    """Some rows of a Parquet file, by their numbers from 1, as a file of their own."""
+    with duckdb.connect() as connection:
+        wanted = ", ".join(map(str, numbers))
+        picked = f"select * from read_parquet([{literal(str(file))}]) where file_row_number + 1 in ({wanted}) order by file_row_number"
+        connection.execute(f"copy ({picked}) to {literal(str(into))} (format parquet)")
+
+
+def _header(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Batch, folder: Path) -> list[str]:
     """The lines above the rows of a file, as it was when it was delivered."""
     if port.source is None or port.source.format != "csv":
         return []
     dialect = port.source.dialect
     if not dialect.header:
         return ["-"] * dialect.skip  # nobody reads them
+    path = _original(port, name, mesh, product, batch, folder)
+    opened = gzip.open if path.suffix == ".gz" else open
+    # what follows the header may be no text; it is read ahead and not looked at
+    with opened(path, "rt", encoding=dialect.encoding, errors="replace") as file:
+        return [next(file).rstrip("\r\n") for _ in range(dialect.skip + 1)]
+
+
+def _original(port: InputPort, name: str, mesh: Mesh, product: Product, batch: Batch, folder: Path) -> Path:
+    """A file of a batch, or a copy of one that lies elsewhere; BatchRefused when it has not the content that it was delivered with."""
     arrivals = mesh.store.arrivals_of(product.address, batch.id)
     named = [a for a in arrivals if a.name == name] or [a for a in arrivals if a.location.endswith(f"/{name}")] or arrivals
     source = open_source(port, mesh.settings.root)
     there = next((d for d in source.deliveries() if named and d.name == named[0].name), None)
     if there is None or (there.stamp != named[0].stamp and source.digest(there) != named[0].digest):
         what = "has other content now" if there else "is no longer there"
-        raise BatchRefused(f"{name} {what}, and its first line names the columns", hint="deliver the corrected rows as a new file")
-    path = Path(local_path(there.location))
-    opened = gzip.open if path.suffix == ".gz" else open
-    # what follows the header may be no text; it is read ahead and not looked at
-    with opened(path, "rt", encoding=dialect.encoding, errors="replace") as file:
-        return [next(file).rstrip("\r\n") for _ in range(dialect.skip + 1)]
+        raise BatchRefused(f"{name} {what}, and the rows need it to be read again", hint="deliver the corrected rows as a new file")
+    copies = folder / "originals"
+    copies.mkdir(exist_ok=True)
+    return local(there, "utf-8", lambda: copies)
 
 
 def discard(mesh: Mesh, port: Address, rows: Sequence[QuarantinedRow], run_id: str) -> int:

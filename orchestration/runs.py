@@ -5,10 +5,11 @@ A dry run leaves no trace, so it goes around Dagster. Next: `assets.py`.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,7 +76,7 @@ def run(
     `watch` hears of each product as it begins (0 of 0), and then of each batch: its number, and how many are due.
     """
     done: list[ProductRun] = []
-    with _instance(mesh, dry=dry) as instance:
+    with _instance(mesh, dry=dry) as instance, redirect_stdout(sys.stderr):  # product code may print, and stdout is the answer
         for product in products:
             watch(product, 0, 0)
             if why := _waits(mesh, product, done, dry=dry):

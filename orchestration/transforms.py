@@ -8,11 +8,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Protocol
 
 import duckdb
@@ -139,15 +141,19 @@ def _import(path: Path) -> ModuleType:
 
 
 class _own_words:  # noqa: N801  a context manager, named as it reads
-    """Turn what product code raises into TransformFailed with the line it came from, or NotInstalled for a library of ours."""
+    """Turn what product code raises into TransformFailed with the line it came from, or NotInstalled for a library of ours.
+
+    What it prints goes to stderr: stdout is the command's answer.
+    """
 
     def __init__(self, place: str) -> None:
-        self.place = place
+        self.place, self._printed = place, redirect_stdout(sys.stderr)
 
     def __enter__(self) -> None:
-        return None
+        self._printed.__enter__()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._printed.__exit__(kind, error, trace)
         if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
             raise NotInstalled.extra(error.name, _EXTRAS[error.name]) from error  # noqa: S610  (not Django's)
         if isinstance(error, Exception) and not isinstance(error, MeshError):

@@ -51,7 +51,9 @@ def survey(files: Sequence[Path], sample_rows: int) -> Survey:
         first = str(error).splitlines()[0]
         raise WrongUse(f"the files cannot be read as Parquet: {first}", hint="name whole Parquet files", place=files[0].name) from None
     pairs = zip(types, types.values(), numbers[::2], numbers[1::2], strict=True)
-    return Survey(columns=[_seen(*pair) for pair in pairs], rows=rows)
+    fine = [name for name, kind in types.items() if kind.id == "timestamp_ns"]
+    notes = [f"column {name!r} tells nanoseconds, its type microseconds: a row with finer digits would be set aside" for name in fine]
+    return Survey(columns=[_seen(*pair) for pair in pairs], rows=rows, notes=notes)
 
 
 def _seen(name: str, kind: DuckDBPyType, filled: int, distinct: int) -> Seen:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from lakehouse.declare.product import FileSource
+from lakehouse.errors import Unavailable, WrongUse
 from lakehouse.sources import Delivery
 from lakehouse.sources.unreadable import CAUSES, refused
 
@@ -105,9 +106,7 @@ def _local_files(path: Path, form: str) -> Iterator[tuple[Path, str]]:
 
 
 def _remote(source: FileSource, template: str | None) -> Iterator[Delivery]:
-    import fsspec
-
-    files, path = fsspec.core.url_to_fs(source.path)
+    files, path = _file_system(source.path)
     if _WILD.search(path):
         base, found = _fixed(path), files.glob(path, detail=True)
     elif files.isdir(path):
@@ -119,6 +118,19 @@ def _remote(source: FileSource, template: str | None) -> Iterator[Delivery]:
         name = str(address).removeprefix(base).lstrip("/")
         if info.get("type") == "file" and _arrived(name):
             yield _remote_delivery(name, str(files.unstrip_protocol(address)), info, template)
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it; WrongUse or Unavailable where there is none."""
+    import fsspec
+
+    try:
+        files, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise Unavailable(f"{address}: {error}", hint="install what it names") from None
+    except ValueError as error:
+        raise WrongUse(f"{address}: {error}", hint="fsspec lists the protocols that it knows: s3://, gs://, http://, ...") from None
+    return files, path
 
 
 def _remote_delivery(name: str, location: str, info: Mapping[str, object], template: str | None) -> Delivery:

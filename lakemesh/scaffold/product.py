@@ -120,7 +120,7 @@ def _check_key(wish: Wish, draft: Draft) -> None:
             raise WrongUse(f"there is no column {name!r}", hint=suggestion(name, columns))
         if not columns[name].required:
             raise WrongUse(f"{name} cannot be a key: {columns[name].evidence}", hint="a key has a value in every row")
-    if len(wish.key) == 1 and draft.rows > 1 and not columns[wish.key[0]].unique:
+    if wish.mode != "upsert" and len(wish.key) == 1 and draft.rows > 1 and not columns[wish.key[0]].unique:
         candidates = ", ".join(draft.key_candidates) or "no single column"
         raise WrongUse(f"{wish.key[0]} is not unique in the files", hint=f"unique there: {candidates}; several columns: --key a,b")
     if wish.mode == "upsert" and not wish.key:
