@@ -91,11 +91,19 @@ def test_a_folder_where_a_file_should_be(declared: Shop, as_folder: str):
 
 @pytest.mark.parametrize(
     "settings",
-    ["[checks]\nruner = 1\n", "[checks", "checks = 1\n", '[checks]\nrunner = "spark"\n', '[engine]\nmemory_limit = "lots"\n', "\x00"],
+    [
+        "[checks]\nruner = 1\n",
+        "[checks",
+        "checks = 1\n",
+        "\udcff",
+        '[checks]\nrunner = "spark"\n',
+        '[engine]\nmemory_limit = "lots"\n',
+        "\x00",
+    ],
 )
 def test_settings_that_cannot_be(declared: Shop, settings: str):
     """A wrong mesh.toml is exit 2 with its place."""
-    (declared.root / "mesh.toml").write_text(settings)
+    (declared.root / "mesh.toml").write_bytes(settings.encode("utf-8", "surrogateescape"))
     said = declared.json("run")
     assert said.code == 2
     assert said.error["place"] == "mesh.toml"

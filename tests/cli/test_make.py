@@ -115,6 +115,16 @@ def test_a_product_that_cannot_be_made(empty: Shop, words: list[str], said: str)
     assert empty.state() == before
 
 
+def test_the_key_of_an_upsert_may_come_again(empty: Shop):
+    """That is what an upsert is for: only within a delivery is it unique, which the gate sees to."""
+    for day in ("monday", "tuesday"):
+        empty.arrive(f"{day}.csv", MONDAY.replace("1.50", "2.50") if day == "tuesday" else MONDAY)
+    assert empty.orders().code == 2
+    assert empty.orders("--write", "upsert").code == 0
+    (run,) = empty.json("run").json["runs"]
+    assert [b["outcome"] for b in run["batches"]] == ["published", "published"]
+
+
 def test_a_product_is_not_made_twice(declared: Shop):
     """An existing product keeps its files."""
     before = declared.state()

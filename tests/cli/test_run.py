@@ -191,3 +191,26 @@ def test_partitions_that_nobody_delivered_are_wrong_use(declared: Shop):
         assert said.code == 2
         assert said.error["hint"] == "there are 2, from 2024-01-01 to 2024-01-02"
     assert [b["name"] for b in declared.json("run", "--partition", "2024-01-02").json["runs"][0]["batches"]] == ["orders-2024-01-02.csv"]
+
+
+def test_what_product_code_prints_is_no_answer(empty: Shop):
+    """It goes to stderr; stdout holds one JSON document."""
+    empty.arrive("monday.csv", MONDAY)
+    assert empty.orders("--template", "pyarrow").code == 0
+    code = empty.contract.parent / "transform.py"
+    code.write_text(code.read_text().replace("    return", '    print("made")\n    return'))
+    for words in (["run", "--dry-run"], ["run"]):
+        said = empty.json(*words)
+        assert said.json["runs"][0]["outcome"] == "published"
+        assert "made" in said.err
+
+
+def test_an_address_of_no_file_system(declared: Shop):
+    """A protocol that nobody knows is wrong use; a driver that is not installed is in the way."""
+    product = declared.contract.parent / "product.odps.yaml"
+    text = product.read_text()
+    start = text.index("path: ") + len("path: ")
+    product.write_text(text[:start] + '"foo://somewhere/*.csv"' + text[text.index(",", start) :])
+    said = declared.json("run")
+    assert said.code == 2
+    assert "foo" in str(said.json)

@@ -176,6 +176,21 @@ def test_openlineage_yml_is_honoured(mesh: Mesh, record: RunRecord, tmp_path: Pa
     assert lines(mesh) == []
 
 
+@pytest.mark.parametrize("text", ["transport: [", "transport: 5", "foo: 1", "", "transport: {type: kafkaa}"])
+def test_a_configuration_that_names_no_transport_loses_nothing(
+    mesh: Mesh, record: RunRecord, tmp_path: Path, text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The client would print events on the console: they wait instead, until the file is mended, and nothing but that is said."""
+    (tmp_path / "openlineage.yml").write_text(text)
+    said = say(mesh, record, 1)
+    assert deliver(mesh, budget=30) == 0
+    assert len(mesh.store.waiting("lineage")) == 2
+    assert "Traceback" not in capfd.readouterr().err
+    (tmp_path / "openlineage.yml").unlink()
+    assert deliver(mesh, budget=30) == 2
+    assert lines(mesh) == said
+
+
 @pytest.mark.parametrize("answer", [refuse, reset, never])
 def test_a_bad_receiver_holds_no_run_up_and_loses_nothing(
     mesh: Mesh, record: RunRecord, to: Callable[[str], None], answer: Callable[[Server, Handler], None], monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from lakehouse.testing import Port, Property
 from tests.spine.test_back import LOOSE, STRICT, counts, ids, replayed
 from tests.spine.tried import Tried
@@ -29,6 +32,22 @@ def test_a_replay_counts_what_really_left_the_quarantine(here: Tried):
     assert ids(here) == [1, 2]
     assert counts(here) == {"1.csv": (2, 1, 0)}
     assert [r.row for r in here.quarantined("shop.orders")] == ["4,many"]
+    assert here.verified() == []
+
+
+def test_rows_of_a_parquet_file_are_read_again(here: Tried):
+    """A value that was too long for its column: once the column is wide, the row is picked from its file and published."""
+    narrow: Property = {"logicalType": "integer", "physicalType": "int"}
+    files = {"files": {"path": "landing/shop.orders", "format": "parquet"}}
+    here.product("shop.orders", columns={"id": "integer", "amount": narrow}, source={"source": files})
+    here.landing("shop.orders").mkdir(parents=True)
+    many = pa.table({"id": [1, 2, 3, 4], "amount": [1, 3_000_000_000, 5, 2**62]})
+    pq.write_table(many, here.landing("shop.orders") / "1.parquet")
+    here.run("shop.orders")
+    assert (ids(here), len(here.quarantined("shop.orders"))) == ([1, 3], 2)
+    here.product("shop.orders", columns={"id": "integer", "amount": "integer"}, source={"source": files}, version="1.1.0")
+    assert replayed(here) == ["published"]
+    assert sorted(here.rows("shop.orders")) == [(1, 1), (2, 3_000_000_000), (3, 5), (4, 2**62)]
     assert here.verified() == []
 
 

@@ -100,6 +100,16 @@ def test_with_order_the_newest_wins_and_older_rows_are_skipped(here: Tried):
     assert pieces(here) == {"nail": 2, "screw": 4}
 
 
+def test_what_the_order_does_not_decide_blocks(here: Tried):
+    """Two rows of one key and one time, which are not the same: nobody can say which wins, today or when it is run again."""
+    declare(here, orderBy="changed")
+    here.deliver("shop.stock", "1.csv", [item("nail", 1), item("nail", 2)])
+    here.deliver("shop.stock", "2.csv", [item("nail", 3), item("nail", 3), item("nail", 9, changed="2025-01-01T00:00:00Z")])
+    here.deliver("shop.stock", "3.csv", [item("nail", 3), item("nail", 4)])
+    assert here.results("shop.stock") == ["blocked", "published", "blocked"]
+    assert pieces(here) == {"nail": 3}
+
+
 def test_with_order_an_unknown_time_never_beats_a_known_one(here: Tried):
     """A row whose order is NULL is older than any."""
     declare(here, orderBy="changed")
