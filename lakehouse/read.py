@@ -55,7 +55,8 @@ def changed(mesh: Mesh, before: Pin, now: PortState, decision: Decision, *, whol
         added = same_partitions(new, [*added, *gone])
     elif gone and not _past_their_time(mesh, before, now, added):
         raise BatchRefused(
-            f"{now.address} replaced rows that were already taken", hint="declare read: full, or write: overwrite_partitions"
+            f"{now.address} replaced rows that were already taken",
+            hint="mesh rollback the reader to before it took them, or declare read: full or write: overwrite_partitions",
         )
     return _permitted(scan(paths(added), _schema(mesh, now)), decision)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
         try:
             return cls(root=found, home=where.resolve(), **changes)
         except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise WrongUse(_sentence(error), place="mesh.toml", hint="docs/reference/settings.md lists every key") from None
+            raise WrongUse(_sentence(error), place="mesh.toml", hint="the reference of settings lists every key and its values") from None
 
 
 def telemetry_off() -> None:
@@ -157,5 +158,17 @@ def _nearest(start: Path) -> Path:
 
 def _sentence(error: ValidationError | tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {_misspelt(e['loc']) or e['msg']}" for e in error.errors())
     return str(error)
+
+
+def _misspelt(path: tuple[int | str, ...]) -> str:
+    """What a key that there is not may have meant; nothing for one that there is."""
+    fields = Settings.model_fields
+    for key in path[:-1]:
+        kind = fields[str(key)].annotation if str(key) in fields else None
+        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+    if not fields or str(path[-1]) in fields:
+        return ""
+    near = get_close_matches(str(path[-1]), fields, n=1)
+    return f"there is no such key; did you mean {near[0]!r}?" if near else f"there is no such key; one of {', '.join(fields)}"

@@ -166,3 +166,6 @@ def _internal(kind: type[BaseException], error: BaseException, trace: TracebackT
     if "--json" in sys.argv:
         _fail(MeshError(f"internal error: {kind.__name__}: {error}", hint="mesh -v shows where; please report it"), as_json=True)
     sys.stderr.write(f"internal error: {kind.__name__}: {error}\n  hint: mesh -v shows where; please report it\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)  # as always: without what libraries have to say when the interpreter tidies up

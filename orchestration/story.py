@@ -290,9 +290,12 @@ def _remember(run: Run, taken: Due) -> None:
 
 
 def _give_up(run: Run, work: Work, error: MeshError) -> None:
-    """Keep a batch that could not even be staged as rejected: one that was refused is tried again when something changed, else at once."""
+    """Keep a batch that could not even be staged as rejected, and try it again with the next run; a refused delivery, when it changed.
+
+    What a computed batch was refused for may change with the product's own state.
+    """
     mesh = run.mesh
-    attempt = work.attempt if isinstance(error, BatchRefused) else None
+    attempt = work.attempt if isinstance(error, BatchRefused) and work.due else None
     with recording(mesh, run.product.address, run.request.run_id) as con:
         mesh.store.put_batch(con, replace(work.batch, state="rejected", reason=error.what, attempt=attempt))
         for arrival in work.due.arrivals if work.due else ():

@@ -160,5 +160,7 @@ def _check_retention(contract: Contract, findings: Findings) -> None:
     for level in contract.service_levels:
         if level.property == "retention" and level.element is not None and level.element not in dated:
             findings.error(
-                level.place, f"rows cannot age by {level.element!r}", f"name a date or timestamp: {suggestion(level.element, dated)}"
+                level.place,
+                f"rows cannot age by {level.element!r}",
+                f"name a date or timestamp: {suggestion(level.element, dated) if dated else 'there is none'}",
             )

@@ -77,4 +77,6 @@ def _sentence(error: ErrorDetails) -> tuple[str, str]:
         return f"{error['input']!r} is not known here", suggestion(
             str(error["input"]), expected.replace(" or ", ", ").replace("'", "").split(", ")
         )
+    if error["type"] in ("model_type", "dict_type"):
+        return f"{shown(error['input'])} is no mapping", "write keys and values"
     return f"{shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}", _HINTS.get(error["type"], "write a value of that form")

@@ -124,4 +124,6 @@ def _value(value: object, field: _Field) -> object:
     try:
         return field.read(value)
     except (ValueError, ArithmeticError):
-        raise _Wrong(not_readable(field.kind, json.dumps(value, default=str)), field.column) from None
+        raise _Wrong(
+            not_readable(field.kind, str(value) if isinstance(value, Decimal) else json.dumps(value, default=str)), field.column
+        ) from None

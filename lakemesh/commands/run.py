@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakemesh.session import Selected, session
+from lakemesh.session import Selected, note, session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,10 @@ def run(
             find(mesh.store, products[0], batch)
         with Courier(mesh), watching() as watch:
             done = run_products(mesh, products, wanted, dry=dry_run, watch=watch)
+        waiting = [r.product for r in done if r.verdict == "unchanged" and r.product.sources and not mesh.store.current(r.product.address)]
+    for product in waiting:
+        places = ", ".join(port.source.path for port in product.sources if port.source)
+        note(f"{product.address}: nothing has arrived yet at {places}")
     call.answer(runs.document(done), lambda: runs.show(done, dry=dry_run))
     raise typer.Exit(max((r.exit_code for r in done), default=0))
 
