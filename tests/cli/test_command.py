@@ -15,7 +15,7 @@ from lakehouse.mesh import Mesh
 from lakehouse.settings import Settings
 from lakemesh.cli import invoke
 from scripts.cli_reference import MARK, PAGE, ROOT, reference
-from tests.cli.conftest import Shop
+from tests.cli.conftest import MONDAY, Shop
 
 HEAVY = ("dagster", "dbt", "duckdb", "pandas", "polars", "pyarrow", "pydantic", "pyiceberg", "rich", "soda_core", "sqlalchemy", "sqlglot")
 ON_AN_ADDRESS = ["batches", "log", "show", "read", "rollback", "lineage", "quarantine list", "quarantine show", "quarantine replay"]
@@ -107,6 +107,24 @@ def test_settings_that_cannot_be(declared: Shop, settings: str):
     said = declared.json("run")
     assert said.code == 2
     assert said.error["place"] == "mesh.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("[cheks]\n", "'checks'"), ("[checks]\nruner = 1\n", "'runner'"), ("[engine]\nx = 1\n", "threads")]
+)
+def test_a_misspelt_setting_suggests_the_right_one(declared: Shop, text: str, meant: str):
+    """As a misspelt key of a declaration does."""
+    (declared.root / "mesh.toml").write_text(text)
+    assert meant in declared.json("run").error["message"]
+
+
+def test_a_source_where_nothing_lies_is_told(empty: Shop):
+    """`unchanged` alone would hide a slip in the path; it is no error, as files may be yet to come."""
+    empty.arrive("monday.csv", MONDAY)
+    assert empty.orders().code == 0
+    (empty.landing / "monday.csv").unlink()
+    said = empty.mesh("run")
+    assert (said.code, "nothing has arrived yet at" in said.err) == (0, True)
 
 
 def test_a_store_that_is_none(declared: Shop):
