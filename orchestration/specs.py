@@ -75,7 +75,7 @@ class SpecWriter:
         contract, read = port.contract, sorted({i.address for i in product.inputs if i.address})
         return dg.AssetSpec(
             key_of(port.address),
-            deps=[*(self._dependency(a) for a in read), *(key_of(a) for a in _siblings(product, port))],
+            deps=[*map(self._dependency, read), *map(key_of, self._siblings(product, port))],
             description=contract.description or product.purpose,
             group_name=product.address.port,
             owners=owners(product),
@@ -99,6 +99,11 @@ class SpecWriter:
         """All of a port is read, whatever its partitions."""
         return dg.AssetDep(key_of(address), partition_mapping=dg.AllPartitionMapping() if self._is_partitioned(address) else None)
 
+    def _siblings(self, product: Product, port: OutputPort) -> list[Address]:
+        """The ports of the same product that a function reads. Of a partitioned one Dagster would ask each run for its partition."""
+        function = product.functions.get(port.name) if self.partitions(product) is None else None
+        return [o.address for o in product.outputs if function and o.name in function.parameters]
+
     def _is_partitioned(self, address: Address) -> bool:
         return any(o.address == address and self.partitions(p) for p, o in self.declarations.ports())
 
@@ -118,12 +123,6 @@ def _deps(product: Product, columns: Columns, name: str) -> Iterator[dg.TableCol
     for source in columns[name]:
         if source.dataset in ports:
             yield dg.TableColumnDep(asset_key=key_of(ports[source.dataset]), column_name=source.column)
-
-
-def _siblings(product: Product, port: OutputPort) -> list[Address]:
-    """The ports of the same product that a function reads."""
-    function = product.functions.get(port.name)
-    return [o.address for o in product.outputs if function and o.name in function.parameters]
 
 
 def _rules(port: OutputPort) -> dict[str, str]:

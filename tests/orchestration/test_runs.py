@@ -13,7 +13,7 @@ from lakehouse.address import Address
 from lakehouse.rollback import plan_rollback, rollback
 from lakehouse.testing import Port
 from orchestration.story import Request, run_product
-from tests.orchestration.conftest import Shop
+from tests.orchestration.conftest import DAY, Shop
 
 ORDERS, REVENUE = dg.AssetKey(["sales", "orders"]), dg.AssetKey(["finance", "revenue"])
 TOTAL = """
@@ -225,3 +225,26 @@ def test_an_input_that_was_never_published_is_said(shop: Shop, instance: dg.Dags
     (failure,) = [e.step_failure_data for e in result.get_step_failure_events()]
     assert failure.user_failure_data is not None
     assert "mesh run sales.orders" in str(failure.user_failure_data.description)
+
+
+DAILY = """
+    import duckdb
+
+    def orders(landed: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return landed
+
+    def orders_daily(orders: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return orders.aggregate("day, sum(amount) as amount", "day")
+"""
+
+
+def test_a_partitioned_product_runs_with_a_sibling_and_without_a_partition(shop: Shop, instance: dg.DagsterInstance):
+    """As `mesh run` and a sensor start it: Dagster has no partition to ask for, of the port or of what the port is computed from."""
+    day = {"day": "identity"}
+    daily = Port(name="orders_daily", columns={"day": "date", "amount": "number"}, partitions=day, write="overwrite_partitions")
+    shop.product(
+        "sales.orders", columns=DAY, partitions=day, siblings=[daily], transform=DAILY, source={"delivery": "{date}.csv"}
+    )  # fmt: skip
+    shop.order("2026-01-05", 1.0, 2.0)
+    assert shop.materialize("sales", "orders", "orders_daily", instance=instance).success
+    assert days_of(instance) == {"2026-01-05"}
