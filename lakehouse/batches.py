@@ -152,7 +152,7 @@ class _Look:
     def _left_over(self) -> Iterable[tuple[Delivery, str]]:
         """Files of a batch that never landed and can no longer be tried as it was, since another of its files has changed or gone."""
         for batch in self._known("pending", "rejected"):
-            arrivals = self.store.arrivals_of(self.product.address, batch.id, still=batch.state != "published")
+            arrivals = self.store.arrivals_of(self.product.address, batch.id, still=True)
             same = [(d, a.digest) for a in arrivals if (d := self.same(a))]
             if len(same) < len(arrivals):
                 yield from ((d, digest) for d, digest in same if self.wanted.covers(d.partition))

@@ -91,7 +91,6 @@ arrivals = Table(
     Column("seq", Integer, nullable=False),
     Index("arrivals_by_seq", "seq"),
     Index("arrivals_by_digest", "product", "input_port", "digest"),
-    Index("arrivals_by_batch", "product", "batch"),
 )
 
 batch_files = Table(
